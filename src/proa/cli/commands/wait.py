@@ -1,0 +1,46 @@
+"""``proa wait``: block until containers stop."""
+
+from ...client.engine import Engine
+from ...client.wire import quote, target
+from ...errors import ProaError
+from ..options import Command
+from ..output import document, line
+from ..report import report
+from ..session import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...client.host import Host
+    from ..options import Values
+
+
+def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
+    """Print each exit code as it comes, in the order of the names."""
+    engine = Engine(host)
+    results: list[dict[str, object]] = []
+    code = 0
+    for name in arguments:
+        try:
+            ended = status(engine.open("POST", target(f"/containers/{quote(name)}/wait")))
+        except ProaError as problem:
+            code = 1
+            results.append({"Name": name, "StatusCode": None, "Error": problem.to_json()})
+            if not values.on("json"):
+                report(problem)
+            continue
+        results.append({"Name": name, "StatusCode": ended, "Error": None})
+        if not values.on("json"):
+            line(str(ended))
+    if values.on("json"):
+        document(results)
+    return code
+
+
+COMMAND = Command(
+    "wait",
+    "CONTAINER [CONTAINER...]",
+    "Block until one or more containers stop, then print their exit codes",
+    (),
+    run,
+    arguments=(1, -1),
+)

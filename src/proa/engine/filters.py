@@ -1,0 +1,77 @@
+"""Docker's ``filters`` parameter: JSON of ``{key: {value: true}}`` or ``{key: [value]}``.
+
+Values of one key are alternatives, except ``label``: each must match. Keys must all match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from ..errors import InvalidRequest
+
+Filters = dict[str, list[str]]
+
+
+def parse(text: str, allowed: Iterable[str]) -> Filters:
+    """Raises InvalidRequest for what is no such JSON, and ``invalid filter`` for a key not in ``allowed``."""
+    if not text:
+        return {}
+    try:
+        raw = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]])
+    except msgspec.DecodeError as problem:
+        raise InvalidRequest("invalid filter: not JSON of the expected form", code="invalid-filter", input=text) from (
+            problem
+        )
+    known = frozenset(allowed)
+    for key in raw:
+        if key not in known:
+            raise InvalidRequest(f"invalid filter '{key}'", code="invalid-filter", input=key)
+    return {
+        key: list(values) if isinstance(values, list) else [value for value, on in values.items() if on]
+        for key, values in raw.items()
+        if values
+    }
+
+
+def labels_match(filters: Filters, labels: Mapping[str, str]) -> bool:
+    """Whether every ``label`` filter holds: ``key`` alone, or ``key=value``; and no ``label!`` does."""
+    return all(_has(labels, wanted) for wanted in filters.get("label", ())) and not any(
+        _has(labels, wanted) for wanted in filters.get("label!", ())
+    )
+
+
+def _has(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def any_of(filters: Filters, key: str, *values: str) -> bool:
+    """Whether no such filter is set, or one of its values is among ``values``."""
+    wanted = filters.get(key)
+    return not wanted or any(value in wanted for value in values)
+
+
+def prefix(filters: Filters, key: str, value: str) -> bool:
+    """Whether no such filter is set, or ``value`` begins with one of its values."""
+    wanted = filters.get(key)
+    return not wanted or any(value.startswith(one) for one in wanted)
+
+
+def pattern(filters: Filters, key: str, *values: str) -> bool:
+    """Whether no such filter is set, or one of its values, a regular expression, is found in one of ``values``."""
+    wanted = filters.get(key)
+    if not wanted:
+        return True
+    for one in wanted:
+        try:
+            found = any(re.search(one, value) for value in values)
+        except re.error as problem:
+            raise InvalidRequest(f"invalid filter '{key}={one}': {problem}", code="invalid-filter", input=one) from (
+                problem
+            )
+        if found:
+            return True
+    return False

@@ -1,0 +1,91 @@
+"""The engine as a program: ``proa.engine.main [--root D] [--foreground]``.
+
+Who holds the lock on RUN/engine.lock is the engine; whoever comes second ends with 0, since there is one. The socket is
+bound under another name and renamed when requests can be answered. TERM ends the engine, containers go on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .. import places as locations
+from ..errors import HostCannot, ProaError
+from . import daemon
+
+USAGE = "usage: engine [--root D] [--foreground]\n"
+
+
+def main() -> None:
+    """The program."""
+    root, foreground = _arguments(sys.argv[1:])
+    report = daemon.Report(-1)
+    try:
+        places = locations.find(root)
+        _prepare(places)
+        if not foreground:
+            report = daemon.detach()
+        code = _run(places, report, foreground=foreground)
+    except (ProaError, OSError) as problem:
+        text, code = _explain(problem)
+        sys.stderr.write(text)
+        report.failed(text, code)
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def _explain(problem: ProaError | OSError) -> tuple[str, int]:
+    """One line for people with the code in brackets, the next step on a second; the exit code."""
+    if isinstance(problem, ProaError):
+        more = f"{problem.next_step}\n" if problem.next_step else ""
+        return f"{problem.what} [{problem.code}]\n{more}", problem.exit
+    return f"cannot start the engine: {problem} [engine-start]\n", 125
+
+
+def _arguments(words: list[str]) -> tuple[str, bool]:
+    root, foreground = "", False
+    rest = iter(words)
+    for word in rest:
+        if word == "--root":
+            root = next(rest, "")
+        elif word.startswith("--root="):
+            root = word.removeprefix("--root=")
+        elif word == "--foreground":
+            foreground = True
+        else:
+            sys.stderr.write(f"unknown argument: {word}\n{USAGE}")
+            sys.exit(125)
+    return root, foreground
+
+
+def _prepare(places: locations.Places) -> None:
+    places.check()
+    for path in (places.state, places.run):
+        _make(path)
+
+
+def _run(places: locations.Places, report: daemon.Report, *, foreground: bool) -> int:
+    """Serve until told to end; the exit code. Raises ProaError, OSError before there is an engine."""
+    nofile = daemon.plain() if foreground else daemon.settle(places.state + "/engine.log", report.fd)
+    lock = daemon.lock(places.lock)
+    if lock is None:
+        report.ready()
+        return 0
+    from . import service  # asyncio and all the rest: only who is the engine pays for it
+
+    return service.serve(places, nofile, report.ready)
+
+
+def _make(path: str) -> None:
+    try:
+        os.makedirs(path, 0o711 if path.endswith("/state") else 0o700, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as problem:
+        raise HostCannot(
+            f"cannot use {path}: {problem.strerror}",
+            code="state-not-writable",
+            input=path,
+            missing="a writable directory",
+            next_step="choose another with --root",
+        ) from problem

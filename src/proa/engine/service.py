@@ -1,0 +1,67 @@
+"""The engine's process from the lock to its end: open, listen, wait, close."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .wiring import Engine
+
+if TYPE_CHECKING:
+    from ..places import Places
+
+BACKLOG = 1024
+
+
+def serve(places: Places, nofile: list[int], ready: Callable[[], None]) -> int:
+    """Serve until told to end; ``ready`` is called once requests are answered. Raises ProaError, OSError."""
+    asyncio.run(_serve(places, nofile, ready))
+    return 0
+
+
+async def _serve(places: Places, nofile: list[int], ready: Callable[[], None]) -> None:
+    from importlib import import_module
+
+    # the engine knows nothing of the API above it: the one place where a program joins the two
+    server = import_module("..api.server", __package__).Server
+    loop = asyncio.get_running_loop()
+    engine = Engine(places, nofile)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.request_stop)
+    await engine.open()
+    api = server(engine)
+    sock = bind(places.socket)
+    await api.listen(sock)
+    os.rename(places.socket + ".new", places.socket)
+    ready()
+    try:
+        await engine.stopping.wait()
+    finally:
+        _unlink(places.socket)
+        await api.stop()
+        await engine.close()
+
+
+def bind(path: str) -> socket.socket:
+    """A listening socket under ``path``.new, mode 0600 from its first moment."""
+    _unlink(path + ".new")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    old = os.umask(0o177)
+    try:
+        sock.bind(path + ".new")
+    finally:
+        os.umask(old)
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,180 @@
+"""What the host may order, one method an operation (hull/vm/port.py has the list)."""
+
+
+from ....runtime import messages, parent
+from . import disks as disk
+from . import identity
+from .program import Program, Stdio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ...loop import Loop
+    from ..port import Port
+    from .limits import Limits
+
+    Message = dict[str, Any]
+
+_NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup")
+_MACHINE_ID = {
+    "destination": "/etc/machine-id",
+    "type": "bind",
+    "source": identity.MACHINE_ID,
+    "options": ["bind", "ro"],
+}
+_SIGKILL = 9
+
+
+class Orders:
+    """The machine's one container: its init, its disks, the programs in it."""
+
+    def __init__(
+        self, loop: "Loop", port: "Port", disks: "dict[str, str]", init: parent.Init, limits: "Limits"
+    ) -> None:
+        self._loop = loop
+        self._port = port
+        self._disks = disks
+        self._init = init
+        self._mounts = disk.Namespace(init.pid)
+        self._limits = limits
+        self._seccomp = b""
+        self._nofile: "list[int]" = []
+        self._programs: "dict[str, Program]" = {}
+        self._failure: "OSError | None" = None
+        self._exit: "Program | None" = None
+
+    def obey(self, message: "Message") -> None:
+        """Carry out one control message; unknown ones are ignored."""
+        operation = _OPERATIONS.get(message["op"])
+        if operation is not None:
+            operation(self, message)
+
+    def input(self, stream: int, data: bytes) -> None:
+        """Bytes for a program's stdin."""
+        for program in self._programs.values():
+            if program.inlet is not None and program.inlet.stream == stream:
+                program.inlet.take(data)
+                return
+
+    def _clock(self, message: "Message") -> None:
+        identity.set_clock(message["ns"])
+
+    def _entropy(self, message: "Message") -> None:
+        identity.reseed(bytes.fromhex(message["hex"]))
+
+    def _mount(self, message: "Message") -> None:
+        try:
+            identity.set_machine_id(message["machine_id"])
+            self._mounts.mount(self._disks, bool(message.get("volatile")))
+        except OSError as problem:
+            self._failure = problem
+
+    def _run(self, message: "Message") -> None:
+        if self._failure is not None:
+            self._fail({"op": "failed"}, "internal", f"mounting the root: {self._failure}")
+            return
+        self._seccomp = bytes.fromhex(message["seccomp"])
+        self._nofile = message["nofile"]
+        spec = _inside(message["spec"])
+        order = messages.order(
+            spec, seccomp=self._seccomp, init=message["init"], nofile=self._nofile, hierarchies=[""]
+        )
+        stdio = None if spec["process"].get("terminal") else Stdio(bool(message["stdin"]))
+        try:
+            self._limits.apply(spec["linux"].get("resources", {}))
+            master = parent.configure(self._init, order, stdio.inside if stdio else ())
+            parent.release(self._init)
+        except messages.StartFailure as failure:
+            if stdio:
+                stdio.failed()
+            self._fail({"op": "failed"}, failure.kind, failure.text)
+            return
+        except OSError as problem:
+            if stdio:
+                stdio.failed()
+            self._fail({"op": "failed"}, "internal", f"setting limits: {problem}")
+            return
+        self._started("", self._init.pid, self._init.pidfd, message, stdio, master)
+        self._port.send({"op": "running", "pid": self._init.pid})
+
+    def _exec(self, message: "Message") -> None:
+        process = message["process"]
+        order = messages.exec_order(process, seccomp=self._seccomp, nofile=self._nofile)
+        stdio = None if process.get("terminal") else Stdio(bool(message["stdin"]))
+        try:
+            program = parent.start_exec(self._init, order, stdio.inside if stdio else (), into=self._limits.into())
+        except messages.StartFailure as failure:
+            if stdio:
+                stdio.failed()
+            self._fail({"op": "exec-failed", "exec": message["exec"]}, failure.kind, failure.text)
+            return
+        self._started(message["exec"], program.pid, program.pidfd, message, stdio, program.master)
+        self._port.send({"op": "exec-running", "exec": message["exec"], "pid": program.pid})
+
+    def _started(
+        self, target: str, pid: int, pidfd: int, message: "Message", stdio: "Stdio | None", master: "int | None"
+    ) -> None:
+        if stdio is not None:
+            stdio.started()
+        program = Program(self._loop, self._port, target, pid, pidfd, self._ended)
+        self._programs[target] = program
+        program.connect(message, stdio, -1 if master is None else master)
+
+    def _fail(self, message: "Message", kind: str, text: str) -> None:
+        self._port.send({**message, "error": {"kind": kind, "text": text}})
+
+    def _resize(self, message: "Message") -> None:
+        program = self._programs.get(message["target"])
+        if program is not None:
+            program.resize(message["height"], message["width"])
+
+    def _signal(self, message: "Message") -> None:
+        program = self._programs.get(message["target"])
+        if program is not None:
+            program.signal(message["signal"])
+
+    def _end(self, _message: "Message") -> None:
+        if "" in self._programs:
+            self._programs[""].signal(_SIGKILL)
+
+    def _credit(self, message: "Message") -> None:
+        for program in list(self._programs.values()):
+            for outlet in list(program.outlets):
+                if outlet.stream == message["stream"]:
+                    outlet.granted()
+
+    def _ended(self, program: Program) -> None:
+        if program.target:
+            del self._programs[program.target]
+            self._port.send({"op": "exec-exited", "exec": program.target, "status": program.status})
+        else:
+            self._exit = program
+        # programs beside it die with it, and are reported first
+        if self._exit is not None and set(self._programs) == {""}:
+            self._mounts.release()
+            self._port.send({"op": "exited", "status": self._exit.status, "oom": self._limits.check()})
+
+
+def _inside(spec: "Any") -> "Any":
+    """The spec as it holds inside the machine: our root, and the machine's own network."""
+    linux = spec.get("linux", {})
+    return {
+        **spec,
+        "root": {**spec["root"], "path": disk.ROOT},
+        "mounts": [*spec.get("mounts", []), _MACHINE_ID],
+        "linux": {**linux, "namespaces": [{"type": name} for name in _NAMESPACES]},
+    }
+
+
+_OPERATIONS = {
+    "clock": Orders._clock,
+    "entropy": Orders._entropy,
+    "mount": Orders._mount,
+    "run": Orders._run,
+    "exec": Orders._exec,
+    "resize": Orders._resize,
+    "signal": Orders._signal,
+    "end": Orders._end,
+    "credit": Orders._credit,
+}

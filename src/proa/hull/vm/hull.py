@@ -1,0 +1,187 @@
+"""VmHull: virtual machines by QEMU, carried by a shim (``carrier``). The engine's side: parts, shape, template, jail.
+
+The first machine of a shape makes its template and goes on by restoring it; the template's memory is then held here as
+a sealed memfd, which every later machine of the shape gets as a descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ... import NAME, program
+from ...errors import HostCannot, Internal
+from ...places import Places
+from ..carried import CarriedHull
+from ..contract import Listener, Needs
+from ..spawn import Spawner
+from . import accelerator, confinement, machine, memory, parts, probe
+from .accelerator import Accelerator
+from .recipe import Meta, Recipe
+
+if TYPE_CHECKING:
+    from ...oci.runtime import Resources
+    from ..bundle import Bundle
+
+TEMPLATE_SECONDS = 600.0
+THREADS = 512
+"""Most threads of one QEMU: virtual CPUs, and up to 64 workers a disk."""
+
+
+class Loaded(NamedTuple):
+    """A template in memory. ``fd``: the sealed memfd, held as long as the engine lives."""
+
+    directory: str
+    meta: Meta
+    fd: int
+
+
+class VmHull(CarriedHull):
+    """A ``contract.Hull``."""
+
+    kind: Literal["container", "vm"] = "vm"
+
+    def __init__(self, places: Places, spawner: Spawner, listener: Listener) -> None:
+        super().__init__(places, spawner, listener)
+        self._loaded: dict[str, Loaded] = {}
+        self._accelerators: dict[str, Accelerator] = {}
+        self._lock = asyncio.Lock()
+
+    def needs(self) -> Needs:
+        """Disks and a link. Raises HostCannot, naming the part that is missing and the command that fetches it."""
+        parts.find_qemu(self.places)
+        parts.find_kernel(self.places)
+        return Needs(root="disks", network="link")
+
+    def facts(self) -> dict[str, str]:
+        """What inspect shows before anything runs."""
+        return {"Kind": "vm"}
+
+    async def complete(self, bundle: Bundle, stack: ExitStack) -> tuple[Bundle, list[int]]:
+        """Add the machine, and the template's memory as a descriptor."""
+        qemu = parts.find_qemu(self.places)
+        kernel = parts.find_kernel(self.places)
+        found = await self._accelerate(qemu, kernel)
+        shape = shape_of(bundle, found.kind)
+        recipe = Recipe(
+            qemu=qemu,
+            kernel=kernel,
+            cpus=shape.cpus,
+            memory=shape.memory,
+            accelerator=shape.accelerator,
+            cache=self.places.state,
+            host=_host_flags() if found.kind == "kvm" else "",
+            may=bundle["may"],
+        )
+        loaded = await self._template(recipe)
+        fd = os.dup(loaded.fd)
+        stack.callback(os.close, fd)
+        described: dict[str, Any] = {
+            "command": machine.command(list(qemu.argv), shape, flush=not bundle.get("volatile", False)),
+            "env": dict(qemu.env),
+            "resources": burden(shape, bundle),
+            "template": loaded.directory,
+            "state": f"{loaded.directory}/state",
+            "jail": confinement.plan(qemu, bundle["id"], bundle["may"], bundle["run"], accelerator=found.kind),
+            "facts": {
+                **self.facts(),
+                "Accelerator": found.kind,
+                "Why": found.why,
+                "Boundary": found.boundary,
+                "Kernel": loaded.meta.hello["kernel"],
+                "Qemu": await asyncio.to_thread(parts.qemu_version, qemu),
+                "Cpus": shape.cpus,
+                "Memory": shape.memory << 20,
+                "Template": os.path.basename(loaded.directory),
+            },
+        }
+        return {**bundle, "machine": described, "fds": ["template"]}, [fd]
+
+    async def _accelerate(self, qemu: parts.Qemu, kernel: parts.Kernel) -> Accelerator:
+        """Decided once for each QEMU and kernel; a trial, where one is needed, is remembered on disk."""
+        name = f"{qemu.identity} {kernel.image}"
+        if name not in self._accelerators:
+            forced = os.environ.get("PROA_ACCELERATOR", "")
+
+            def decide() -> Accelerator:
+                return accelerator.decide(accelerator.gather(), lambda: probe.kvm(self.places, qemu, kernel), forced)
+
+            self._accelerators[name] = await asyncio.to_thread(decide)
+        return self._accelerators[name]
+
+    async def _template(self, recipe: Recipe) -> Loaded:
+        """The template of a recipe, made if need be, loaded once. Raises HostCannot, Internal."""
+        name = recipe.dump()
+        async with self._lock:
+            loaded = self._loaded.get(name)
+            if loaded is not None and os.path.exists(f"{loaded.directory}/meta.json"):
+                return loaded
+            loaded = self._loaded[name] = await self._load(recipe)
+            return loaded
+
+    async def _load(self, recipe: Recipe) -> Loaded:
+        for _attempt in range(2):
+            directory, meta = await self._make(recipe)
+            path = f"{directory}/ram"
+            try:
+                fd = await asyncio.to_thread(memory.load, path, meta.ram_size, meta.ram_checksum)
+                return Loaded(directory, meta, fd)
+            except ValueError:
+                os.unlink(f"{directory}/meta.json")  # damaged: made anew
+        raise Internal("the template is damaged as soon as it is made", code="template-damaged", input=directory)
+
+    async def _make(self, recipe: Recipe) -> tuple[str, Meta]:
+        argv = program.argv("hull.vm.template", recipe.dump())
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env={})
+        try:
+            assert child.stdout is not None
+            output = await asyncio.wait_for(child.stdout.read(), TEMPLATE_SECONDS)
+            await child.wait()
+        finally:
+            if child.returncode is None:
+                child.kill()
+        return _made(output)
+
+
+def _made(output: bytes) -> tuple[str, Meta]:
+    answer = json.loads(output) if output.strip() else {"error": "the program that makes templates died"}
+    if "error" in answer:
+        raise HostCannot(
+            str(answer["error"]),
+            hull="vm",
+            missing="template",
+            code=answer.get("code") or "template-failed",
+            next_step=answer.get("next") or f"{NAME} doctor --isolation vm",
+        )
+    return answer["directory"], Meta(**answer["meta"])
+
+
+def burden(shape: machine.Shape, bundle: Bundle) -> Resources:
+    """What QEMU itself may take, enforced outside of it: RAM and its own needs, and the processor time asked for."""
+    memory_max = (shape.memory + machine.BURDEN) << 20
+    resources: Resources = {"memory": {"limit": memory_max, "swap": memory_max}, "pids": {"limit": THREADS}}
+    cpu = bundle["spec"].get("linux", {}).get("resources", {}).get("cpu")
+    if cpu:
+        resources["cpu"] = cpu
+    return resources
+
+
+def shape_of(bundle: Bundle, accelerator: str) -> machine.Shape:
+    """The shape that a bundle's limits ask for."""
+    resources = bundle["spec"].get("linux", {}).get("resources", {})
+    cpu = resources.get("cpu", {})
+    quota, period = cpu.get("quota", 0), cpu.get("period", 100_000) or 100_000
+    wanted = -(-quota // period) if quota > 0 else 1
+    cpus = max(1, min(wanted, os.cpu_count() or 1))
+    return machine.Shape(cpus, machine.memory(resources.get("memory", {}).get("limit", 0)), accelerator)
+
+
+def _host_flags() -> str:
+    """The processor's features, which a guest under KVM sees: another host's template would not restore."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        wanted = ("model name", "flags", "Features")
+        return "\n".join(sorted({line.strip() for line in file if line.startswith(wanted)}))

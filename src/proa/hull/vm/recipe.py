@@ -1,0 +1,59 @@
+"""What a template is made of, and what is known of a finished one: values that engine and template maker exchange."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import machine
+from .parts import Kernel, Qemu
+
+if TYPE_CHECKING:
+    from ..bundle import May
+
+
+class Recipe(NamedTuple):
+    """``cache``: STATE, where unpacked kernels, boot images and templates are kept; ``host``: CPU flags where the guest
+    sees the host's; ``may``: what this host lets us do, for QEMU's jail."""
+
+    qemu: Qemu
+    kernel: Kernel
+    cpus: int
+    memory: int
+    accelerator: str
+    cache: str
+    host: str
+    may: May
+
+    @property
+    def shape(self) -> machine.Shape:
+        """The machine's shape."""
+        return machine.Shape(self.cpus, self.memory, self.accelerator)
+
+    def dump(self) -> str:
+        """As JSON; equal recipes give equal text."""
+        return json.dumps({**self._asdict(), "qemu": asdict(self.qemu), "kernel": asdict(self.kernel)}, sort_keys=True)
+
+
+def load(text: str) -> Recipe:
+    """A recipe from its JSON."""
+    values = json.loads(text)
+    return Recipe(**{**values, "qemu": _qemu(values["qemu"]), "kernel": Kernel(**values["kernel"])})
+
+
+def _qemu(values: dict[str, Any]) -> Qemu:
+    env = tuple((str(name), str(value)) for name, value in values["env"])
+    return Qemu(**{**values, "argv": tuple(values["argv"]), "env": env, "reads": tuple(values["reads"])})
+
+
+class Meta(NamedTuple):
+    """A finished template. ``hello``: what its guest said; ``seconds``: how long it took."""
+
+    version: int
+    ram_size: int
+    ram_checksum: int
+    state_size: int
+    state_checksum: int
+    hello: dict[str, Any]
+    seconds: float

@@ -1,0 +1,75 @@
+"""A program's streams between the port and the shim's: output is pushed as frames arrive, input taken as credit allows."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..stdio import Streams
+    from .port import Port
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+class Source:
+    """One program's output. Held, it grants no more credit: what is under way is still taken."""
+
+    __slots__ = ("_held", "_owed", "_port", "_streams", "numbers")
+
+    def __init__(self, port: "Port", streams: "Streams", numbers: "dict[int, int]") -> None:
+        """``numbers``: {port stream: 1 or 2}."""
+        self._port = port
+        self._streams = streams
+        self._held = False
+        self._owed: "dict[int, int]" = {}
+        self.numbers = numbers
+
+    def push(self, stream: int, data: bytes) -> None:
+        """A frame has arrived; an empty one ends its stream."""
+        if not data:
+            self._streams.output_end(self.numbers[stream])
+            self._port.forget(stream)
+            return
+        self._streams.output(self.numbers[stream], data)
+        if self._held:
+            self._owed[stream] = self._owed.get(stream, 0) + len(data)
+        else:
+            self._port.consumed(stream, len(data))
+
+    def hold(self, wanted: bool) -> None:
+        """See ``carrier``: stop for now, or go on."""
+        self._held = wanted
+        if not wanted:
+            owed, self._owed = self._owed, {}
+            for stream, count in owed.items():
+                self._port.consumed(stream, count)
+
+
+class Sink:
+    """One program's input: takes as much as the guest has room for."""
+
+    __slots__ = ("_closed", "_port", "_waiting", "stream", "streams")
+
+    def __init__(self, port: "Port", streams: "Streams", stream: int) -> None:
+        self._port = port
+        self._waiting = False
+        self._closed = False
+        self.stream = stream
+        self.streams = streams
+
+    def write(self, data: bytes) -> int:
+        """See ``carrier``: how many bytes were taken."""
+        count = max(0, min(len(data), self._port.room(self.stream)))
+        if count:
+            self._port.data(self.stream, data[:count])
+        self._waiting = count < len(data)
+        return count
+
+    def close(self) -> None:
+        """End of input."""
+        if not self._closed:
+            self._closed = True
+            self._port.data(self.stream, b"")
+
+    def granted(self) -> None:
+        """The guest has room again."""
+        if self._waiting and not self._closed:
+            self._waiting = False
+            self.streams.input_ready()

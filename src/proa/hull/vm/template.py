@@ -1,0 +1,124 @@
+"""Templates: a machine that has booted, said hello and waits, saved once and restored copy-on-write for every VM.
+
+    STATE/templates/KEY/   ram (sparse, as the guest left it), state (devices), meta.json (Meta), console.log
+    STATE/templates/KEY.lock
+
+A key is the hash of everything that a restore needs to be the same. A directory appears by rename, whole; checksums find
+the rest. ``main`` is the program that makes one: a cold boot is "make the template and go on".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import zlib
+from typing import Any, NamedTuple
+
+from ...errors import ProaError
+from . import bootimage, cold, confinement, kernel, machine, memory
+from .recipe import Meta, Recipe, load
+
+VERSION = 1
+
+
+class Prepared(NamedTuple):
+    """What a recipe comes to: the template's name (32 hex digits), and what a cold boot takes."""
+
+    key: str
+    boot: machine.Boot
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Kernel and boot image as files, and the key. Raises HostCannot, InvalidRequest, Internal, OSError."""
+    linux = kernel.prepare(recipe.kernel.image, f"{recipe.cache}/kernels")
+    boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot")
+    shape = recipe.shape
+    commands = [machine.command([], shape), machine.command([], shape, machine.Boot("", "", boot.init))]
+    parts = [VERSION, recipe.qemu.argv, recipe.qemu.identity, commands, linux.digest, boot.digest, recipe.host]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return Prepared(key, machine.Boot(linux.image, boot.path, boot.init))
+
+
+def find(directory: str) -> Meta | None:
+    """The template in ``directory``; None if there is none, or it was cut off, or is of another version."""
+    try:
+        with open(f"{directory}/meta.json", encoding="utf-8") as file:
+            meta = Meta(**json.load(file))
+        with open(f"{directory}/state", "rb") as binary:
+            state = binary.read()
+        whole = meta.version == VERSION and zlib.crc32(state) == meta.state_checksum
+        return meta if whole and os.stat(f"{directory}/ram").st_size == meta.ram_size else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
+    """The template in ``directory``, made if it is not there; several makers at once make one."""
+    os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
+    lock = os.open(directory + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        meta = find(directory)
+        return meta if meta is not None else _make(recipe, prepared, directory)
+    finally:
+        os.close(lock)
+
+
+def _make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
+    temporary = directory + ".new"
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.mkdir(temporary, 0o700)
+    try:
+        meta = _boot(recipe, prepared, temporary)
+        with open(f"{temporary}/meta.json", "w", encoding="utf-8") as file:
+            json.dump(meta._asdict(), file)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.rename(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return meta
+
+
+def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
+    began = time.monotonic()
+    size = recipe.memory << 20
+    files = (prepared.boot.kernel, prepared.boot.initrd)
+    hidden = f"{directory}/jail"
+    os.mkdir(hidden, 0o700)
+    jail = confinement.plan(
+        recipe.qemu, prepared.key, recipe.may, hidden, accelerator=recipe.accelerator, files=files
+    )
+    ram = memory.create(size)
+    with open(f"{directory}/state", "w+b") as state, open(f"{directory}/ram", "w+b") as file:
+        hello, console = cold.boot(recipe, prepared.boot, jail, ram, state.fileno())
+        os.ftruncate(file.fileno(), size)
+        checksum = memory.copy(ram, file.fileno())
+        state.seek(0)
+        saved = state.read()
+    os.rmdir(hidden)
+    with open(f"{directory}/console.log", "wb") as file:
+        file.write(console)
+    return Meta(VERSION, size, checksum, len(saved), zlib.crc32(saved), hello, round(time.monotonic() - began, 3))
+
+
+def main() -> None:
+    """Program: a Recipe as JSON; prints {directory, meta} or {error, code, next} as one line of JSON.
+
+    Ends at once, and QEMU with it, when its stdin is closed: whoever wanted the template is gone.
+    """
+    recipe = load(sys.argv[1])
+    answer: dict[str, Any]
+    try:
+        prepared = prepare(recipe)
+        directory = f"{recipe.cache}/templates/{prepared.key}"
+        answer = {"directory": directory, "meta": make(recipe, prepared, directory)._asdict()}
+    except ProaError as problem:
+        answer = {"error": problem.what, "code": problem.code, "next": problem.next_step}
+    except (OSError, cold.BootFailed) as problem:
+        answer = {"error": str(problem), "code": "template-failed", "next": ""}
+    print(json.dumps(answer), flush=True)

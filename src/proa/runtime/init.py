@@ -1,0 +1,153 @@
+"""A container's init: the straight-line story from a waiting process to the program.
+
+It is born by clone3(2) in the container's namespaces, with its parent's memory and none of its rights to go back. It
+waits for an order (runtime/messages.py), builds the container around itself, says so, waits for go, and becomes the
+program; or, when ordered to, stays process 1 and lets a child become it (runtime/reaper.py).
+"""
+
+import gc
+import os
+
+from ..linux import close_range, keyctl, loopback, namespaces, prctl, scm, signals
+from . import console, messages, operations, plan, reaper
+from .failure import of_setup, reason
+from .messages import StartFailure
+from .process import Change
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Sequence
+
+    from ..oci.runtime import Spec
+    from .messages import Order
+
+_SIGKILL = 9
+
+
+def main(channel: "_socket.socket", own: int) -> None:
+    """Wait, build, become. Returns only after a failure, which has then been told.
+
+    ``own``: CLONE_NEW* of the namespaces that it was born in.
+    """
+    prctl.death_signal(_SIGKILL)  # the parent is the shim: no container outlives it
+    gc.disable()
+    close_range.close_except([channel.fileno()])
+    signals.reset()
+    try:
+        order, stdio, joins = messages.receive_order(channel)
+        if not own & namespaces.CLONE_NEWNS:
+            raise StartFailure("invalid", "a container needs a mount namespace of its own")
+        _story(channel, order, stdio, joins)
+    except scm.Gone:
+        return
+    except StartFailure as failure:
+        tell(channel, failure)
+    except OSError as problem:
+        tell(channel, StartFailure("internal", f"{problem.strerror}: {reason(problem)}"))
+    except Exception as problem:  # a bug of ours must reach the parent as words, not as a silent death
+        tell(channel, StartFailure("internal", f"{type(problem).__name__}: {problem}"))
+
+
+def tell(channel: "_socket.socket", failure: StartFailure) -> None:
+    """Send a failure; a parent that is gone needs none."""
+    try:
+        messages.send_failed(channel, failure)
+    except (scm.Gone, OSError):
+        return
+
+
+def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", joins: "Sequence[int]") -> None:
+    spec = order["spec"]
+    process = spec["process"]
+
+    # 1. Where it belongs: cgroups first, since a cgroup namespace shows what its maker was in.
+    join_cgroups(joins)
+    _join_namespaces(spec)
+    if plan.in_user_namespace(spec):
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        prctl.death_signal(_SIGKILL)  # a change of ids has cleared it
+    set_oom_score(process.get("oomScoreAdj"))
+    prctl.dumpable(False)  # until execve nobody inside may trace this process or follow its /proc links
+
+    # 2. What is the host's and would stay with it.
+    os.umask(0)
+    _new_keyring(spec["root"]["path"])
+    if plan.has_own(spec, "network") and not _path_of(spec, "network"):
+        loopback.up()
+
+    # 3. The root, in operations; the terminal comes out of the container's own devpts.
+    setup = operations.Setup()
+    operations.execute(plan.before_console(order), setup)
+    terminal = None
+    if process.get("terminal"):
+        try:
+            terminal = console.inside(setup.root, process)
+        except OSError as problem:
+            raise of_setup("opening the terminal", problem) from problem
+    operations.execute(plan.after_console(order), setup)
+
+    # 4. Process 1 that stays: from here on, the child is the one who becomes the program.
+    if order["init"] and reaper.fork(channel):
+        return  # never reached: the reaper ends with the program's status
+
+    # 5. The program, all but execve.
+    change = Change(process, order["seccomp"], order["nofile"])
+    change.streams(stdio, terminal.slave if terminal else -1)
+    change.credentials()
+    messages.send_ready(channel, terminal.master if terminal else -1)
+    close_range.close_except([channel.fileno()])
+
+    # 6. Go.
+    messages.receive_go(channel)
+    change.execute()
+
+
+def join_cgroups(joins: "Sequence[int]") -> None:
+    """Write 0 into each open cgroup file: a thread that moves only itself spares the kernel a global lock."""
+    for fd in joins:
+        os.write(fd, b"0")
+        os.close(fd)
+
+
+def set_oom_score(value: "int | None") -> None:
+    """Set /proc/self/oom_score_adj. Less than inherited needs CAP_SYS_RESOURCE; an equal value is not written."""
+    if value is None:
+        return
+    fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if int(os.read(fd, 16)) != value:
+            os.write(fd, str(value).encode())
+    except PermissionError as problem:
+        raise of_setup(f"setting oom_score_adj to {value}", problem) from problem
+    finally:
+        os.close(fd)
+
+
+def _join_namespaces(spec: "Spec") -> None:
+    for namespace in spec.get("linux", {}).get("namespaces", ()):
+        flag = namespaces.FLAGS[namespace["type"]]
+        path = namespace.get("path")
+        if path:
+            try:
+                namespaces.join(path, flag)
+            except OSError as problem:
+                raise of_setup(f"joining namespace {path}", problem) from problem
+        elif flag == namespaces.CLONE_NEWCGROUP:
+            namespaces.unshare(flag)
+
+
+def _path_of(spec: "Spec", type: str) -> str:
+    for namespace in spec.get("linux", {}).get("namespaces", ()):
+        if namespace["type"] == type:
+            return namespace.get("path", "")
+    return ""
+
+
+def _new_keyring(root: str) -> None:
+    """Best effort, as everywhere: kernels may have no keyrings, and users a full quota."""
+    try:
+        keyctl.join_session("_ses." + root.rstrip("/").split("/")[-2][:32])
+    except (OSError, IndexError):
+        return

@@ -1,0 +1,62 @@
+"""Fixtures for every test. PROA_TEST_HULLS picks the hulls of the behaviour suite (docker: the judge)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import image, peers
+from support.box import Box, docker, proa
+
+HULLS = os.environ.get("PROA_TEST_HULLS", "container").replace(",", " ").split()
+
+
+@pytest.fixture(scope="session")
+def image_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small image, as a tar."""
+    try:
+        return image.build(tmp_path_factory.mktemp("image") / "bb.tar")
+    except peers.Missing as problem:
+        pytest.skip(f"busybox: {problem}")
+
+
+@pytest.fixture(scope="session", params=HULLS)
+def shared_box(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]:
+    """One engine for all behaviour tests of a hull."""
+    if request.param == "docker":
+        try:
+            with docker(image_tar) as box:
+                yield box
+        except peers.Missing as problem:
+            pytest.skip(str(problem))
+    else:
+        with proa(image_tar, request.param) as box:
+            yield box
+
+
+@pytest.fixture
+def box(shared_box: Box) -> Iterator[Box]:
+    """That engine, with no container before and after."""
+    yield shared_box
+    shared_box.clean()
+
+
+@pytest.fixture
+def proa_box(box: Box) -> Box:
+    """For behaviour that is ours alone."""
+    if box.is_docker:
+        pytest.skip("not Docker's behaviour")
+    return box
+
+
+@pytest.fixture(scope="session")
+def docker_box(image_tar: Path) -> Iterator[Box]:
+    """The judge, for tests that compare."""
+    try:
+        with docker(image_tar) as box:
+            yield box
+    except peers.Missing as problem:
+        pytest.skip(f"dockerd: {problem}")

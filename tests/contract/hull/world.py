@@ -1,0 +1,259 @@
+"""What a contract test of a hull stands on: a busybox root, a bundle, an engine's side with its spawner, in one folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proa.dockerapi.frames import Demultiplexer
+from proa.hull.contract import Attachment, Exit, Handle, Hull
+from proa.hull.spawn import Spawner
+from proa.places import Places
+
+BUSYBOX = "/bin/busybox"
+ENGINE = "c0117ac7"
+ALL = Attachment(stdin=False, stdout=True, stderr=True, logs=False, stream=True, mux=True)
+WITH_STDIN = Attachment(stdin=True, stdout=True, stderr=True, logs=False, stream=True, mux=True)
+
+
+class World:
+    """One temporary PROA_ROOT and everything in it. ``run`` a coroutine; ``close`` leaves nothing."""
+
+    def __init__(self, make: Callable[[Places, Spawner, Any], Hull]) -> None:
+        self.directory = tempfile.mkdtemp(prefix="proa-", dir="/tmp")
+        self.places = Places(f"{self.directory}/state", f"{self.directory}/run")
+        self.lower = f"{self.directory}/lower"
+        self._make = make
+        self.heard: list[dict[str, Any]] = []
+        self.hull: Hull
+        self.spawner: Spawner
+        self.handles: list[Handle] = []
+        self.clients: list[Client] = []
+        _make_root(self.lower)
+        os.makedirs(self.places.run)
+
+    def run(self, test: Callable[[], Awaitable[None]], *, patience: float = 120) -> None:
+        """Run a test in an event loop with a fresh spawner and hull; everything it started is ended after."""
+
+        async def whole() -> None:
+            await self.open()
+            try:
+                await asyncio.wait_for(test(), patience)
+            finally:
+                for handle in self.handles:
+                    await self.hull.delete(handle)
+                await self.spawner.close()
+                for client in self.clients:
+                    client.socket.close()
+
+        asyncio.run(whole())
+
+    async def open(self) -> None:
+        """A (new) engine's side."""
+        self.spawner = Spawner(self.places)
+        await self.spawner.start()
+        self.hull = self._make(self.places, self.spawner, lambda handle, message: self.heard.append(message))
+
+    def close(self) -> None:
+        shutil.rmtree(self.directory)
+
+    def bundle(self, *args: str, **changes: Any) -> dict[str, Any]:
+        """A bundle that runs ``args`` in the busybox root. ``changes``: stdio keys, or top-level ones of the spec's process."""
+        return make_bundle(self, list(args), **changes)
+
+    async def create(self, *args: str, **changes: Any) -> Handle:
+        handle = await self.hull.create(self.bundle(*args, **changes))  # type: ignore[arg-type]
+        self.handles.append(handle)
+        return handle
+
+    async def start(self, *args: str, **changes: Any) -> Handle:
+        handle = await self.create(*args, **changes)
+        await self.hull.start(handle)
+        return handle
+
+    async def output(self, *args: str, **changes: Any) -> tuple[Exit, bytes, bytes]:
+        """Run to the end with a client attached: (exit, stdout, stderr)."""
+        handle = await self.create(*args, **changes)
+        client = await self.attach(handle)
+        await self.hull.start(handle)
+        out, err = await client.everything()
+        return await self.hull.wait(handle), out, err
+
+    async def attach(self, handle: Handle, attachment: Attachment = ALL, target: str = "") -> Client:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await self.hull.attach(handle, target, attachment, theirs.fileno())
+        return self._client(Client(ours, attachment.mux))
+
+    async def exec(self, handle: Handle, *args: str, attachment: Attachment = ALL, **process: Any) -> Client:
+        ours, theirs = socket.socketpair()
+        name = uuid.uuid4().hex
+        with theirs:
+            await self.hull.exec(handle, name, make_process(list(args), **process), attachment, theirs.fileno())
+        return self._client(Client(ours, attachment.mux, name))
+
+    def _client(self, client: Client) -> Client:
+        self.clients.append(client)
+        return client
+
+    async def until(self, told: Callable[[], bool], patience: float = 60) -> None:
+        async with asyncio.timeout(patience):
+            while not told():
+                await asyncio.sleep(0.005)
+
+    def cgroups(self) -> list[str]:
+        """The directories in which our groups are."""
+        from proa.cgroup import choose
+
+        value = choose.detect(f"proa-{ENGINE}")
+        return [f"{base}/{value['parent']}" for base in value["mounts"].values()]
+
+    def ops(self) -> list[str]:
+        return [message["op"] for message in self.heard]
+
+
+def make(kind: str) -> World:
+    """A world of one kind of hull."""
+    from proa.hull.container import ContainerHull
+
+    return World({"container": ContainerHull}[kind])
+
+
+class Client:
+    """The other end of an attached socket."""
+
+    def __init__(self, sock: socket.socket, mux: bool, target: str = "") -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self.target = target
+        self._frames = Demultiplexer() if mux else None
+
+    async def read(self) -> list[tuple[int, bytes]] | None:
+        """The next pieces, None at the end."""
+        data = await asyncio.get_running_loop().sock_recv(self.socket, 1 << 16)
+        if not data:
+            return None
+        return self._frames.feed(data) if self._frames else [(1, data)]
+
+    async def everything(self) -> tuple[bytes, bytes]:
+        out: dict[int, list[bytes]] = {1: [], 2: []}
+        while (pieces := await self.read()) is not None:
+            for stream, data in pieces:
+                out[stream].append(data)
+        self.socket.close()
+        return b"".join(out[1]), b"".join(out[2])
+
+    async def until(self, text: bytes) -> bytes:
+        """Read stdout until ``text`` has come."""
+        said = b""
+        while text not in said:
+            pieces = await self.read()
+            assert pieces is not None, f"ended after {said!r}"
+            said += b"".join(data for _, data in pieces)
+        return said
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    def end(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+
+def make_process(args: list[str], **changes: Any) -> dict[str, Any]:
+    from proa.runtime import defaults
+
+    return {
+        "args": args,
+        "cwd": "/",
+        "user": {"uid": 0, "gid": 0},
+        "env": ["PATH=/bin", "HOME=/root"],
+        "terminal": False,
+        "capabilities": {
+            name: defaults.CAPABILITIES for name in ("bounding", "effective", "permitted")
+        },
+        **changes,
+    }
+
+
+def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]:
+    from proa.cgroup import choose
+    from proa.runtime import defaults
+
+    id = uuid.uuid4().hex * 2
+    directory = world.places.container(id)
+    for name in ("upper", "work", "root"):
+        os.makedirs(f"{directory}/{name}")
+    stdio = {
+        "terminal": bool(changes.pop("terminal", False)),
+        "stdin": bool(changes.pop("stdin", False)),
+        "stdin_once": bool(changes.pop("stdin_once", True)),
+        "detach_keys": "",
+        "log": changes.pop("log", {"path": f"{directory}/{id}-json.log", "max_size": 10 << 20, "max_file": 5}),
+    }
+    resources = changes.pop("resources", {})
+    init = bool(changes.pop("init", False))
+    cgroup = choose.detect(f"proa-{ENGINE}")
+    process = make_process(args, **changes)
+    process["terminal"] = stdio["terminal"]
+    spec = {
+        "ociVersion": "1.2.0",
+        "process": process,
+        "root": {"path": f"{directory}/root"},
+        "hostname": id[:12],
+        "mounts": defaults.mounts(cgroup["version"]),
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc", "network", "cgroup")],
+            "maskedPaths": defaults.MASKED,
+            "readonlyPaths": defaults.READONLY,
+            "resources": {"devices": defaults.DEVICE_RULES, **resources},
+        },
+    }
+    overlay = {
+        "destination": f"{directory}/root",
+        "type": "overlay",
+        "source": "overlay",
+        "options": [f"lowerdir={world.lower}", f"upperdir={directory}/upper", f"workdir={directory}/work"],
+    }
+    return {
+        "protocol": 1,
+        "id": id,
+        "kind": "container",
+        "engine": ENGINE,
+        "directory": directory,
+        "run": world.places.container_run(id),
+        "socket": world.places.shim_socket(id[:16]),
+        "spec": spec,
+        "root": [overlay],
+        "disks": [],
+        "stdio": stdio,
+        "cgroup": cgroup,
+        "may": {"mknod": True, "mount": True, "cgroup": bool(cgroup["version"]), "setuid": True},
+        "seccomp": "",
+        "init": init,
+        "nofile": [1024, 4096],
+        "fds": [],
+    }
+
+
+def _make_root(path: str) -> None:
+    for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root", "run"):
+        os.makedirs(f"{path}/{name}")
+    shutil.copy(BUSYBOX, f"{path}/bin/busybox")
+    for name in APPLETS:
+        os.symlink("busybox", f"{path}/bin/{name}")
+    with open(f"{path}/etc/passwd", "w") as file:
+        file.write("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n")
+    with open(f"{path}/etc/group", "w") as file:
+        file.write("root:x:0:\nuser:x:1000:\n")
+    os.chmod(f"{path}/tmp", 0o1777)
+
+
+APPLETS = (
+    "cat cut dd echo env false grep head id kill ls mount printf ps sh sha256sum sleep stty tail true tty usleep wc yes"
+).split()

@@ -1,0 +1,210 @@
+"""Box: one engine of its own and the hull to run in, driven through its command as a person would.
+
+The behaviour suite runs on each: ``container`` and ``vm`` (this machine's root or user), ``floor`` (a VM where
+nothing is allowed), and ``docker``: the same tests judged by the engine whose behaviour they describe.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from leaks import check
+
+from . import peers
+
+IMAGE = "bb"
+FULL_ID = r"[0-9a-f]{64}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        return self.out.decode("utf-8", "surrogateescape").strip()
+
+    @property
+    def error(self) -> str:
+        return self.err.decode("utf-8", "surrogateescape").strip()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    def ok(self) -> Result:
+        """Itself, if the command succeeded."""
+        assert self.code == 0, (self.code, self.error[-2000:], self.text[-2000:])
+        return self
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, timeout: float = 60) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+@dataclass(frozen=True)
+class Box:
+    """``command`` starts the client; ``flags`` come behind ``run`` and ``create``; ``slow`` multiplies deadlines."""
+
+    hull: str
+    command: list[str]
+    env: Mapping[str, str]
+    flags: list[str]
+    socket: str
+    slow: float = 1
+    root: Path | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_docker(self) -> bool:
+        return self.hull == "docker"
+
+    @property
+    def is_vm(self) -> bool:
+        return self.hull in ("vm", "floor")
+
+    def cli(self, *arguments: str, input: bytes | None = None, timeout: float = 60, **env: str) -> Result:
+        """One command, run to its end. Without ``input`` its stdin is /dev/null."""
+        done = subprocess.run(
+            [*self.command, *arguments],
+            env={**self.env, **env},
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            timeout=timeout * self.slow,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        """One command, left running; pipes unless told otherwise."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*self.command, *arguments], env=dict(self.env), **{**pipes, **options})
+
+    def run(self, *arguments: str, **options: Any) -> Result:
+        """``run --rm`` with this box's hull."""
+        return self.cli("run", "--rm", *self.flags, *arguments, **options)
+
+    def detached(self, *arguments: str) -> str:
+        """``run -d``: the container's id."""
+        return self.cli("run", "-d", *self.flags, *arguments).ok().text
+
+    def create(self, *arguments: str) -> str:
+        return self.cli("create", *self.flags, *arguments).ok().text
+
+    def inspect(self, name: str, template: str) -> str:
+        return self.cli("inspect", "--format", template, name).ok().text
+
+    def wait(self, name: str) -> int:
+        """The container's exit code, once it has ended."""
+        return int(self.cli("wait", name).ok().text)
+
+    def until(self, condition: Callable[[], object], seconds: float = 15) -> None:
+        """Returns once ``condition`` is true; fails after a time that suits this hull."""
+        end = time.monotonic() + seconds * self.slow
+        while not condition():
+            assert time.monotonic() < end, "it never happened"
+            time.sleep(0.05)
+
+    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request over the socket: the status, and the body as JSON (None if there is none)."""
+        connection = UnixHTTP(self.socket, 60 * self.slow)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+            response = connection.getresponse()
+            text = response.read()
+            return response.status, json.loads(text) if text.strip() else None
+        finally:
+            connection.close()
+
+    def clean(self) -> None:
+        """Remove every container."""
+        ids = self.cli("ps", "-aq").text.split()
+        if ids:
+            self.cli("rm", "-f", *ids, timeout=120)
+
+
+def command() -> list[str]:
+    """The installed command beside this interpreter; else our program run from where the package lies."""
+    beside = Path(sys.executable).parent / "proa"
+    if beside.exists():
+        return [str(beside)]
+    from proa import program
+
+    return program.argv("cli.main")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The caller's, without what would point elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PROA_", "DOCKER_"))}
+    return {**kept, **more}
+
+
+@contextmanager
+def proa(image_tar: Path, hull: str) -> Iterator[Box]:
+    """An engine below a directory of its own, ended with all its containers, and nothing left. Asserts on leaks."""
+    root = Path(tempfile.mkdtemp(prefix="proa-"))
+    before = check.snapshot()
+    env = clean_environment(PROA_ROOT=str(root))
+    flags = ["--isolation", "vm" if hull in ("vm", "floor") else "process", "--network", "none"]
+    box = Box(hull, command(), env, flags, f"{root}/run/engine.sock", 6 if hull in ("vm", "floor") else 1, root)
+    engine_id = ""
+    try:
+        box.cli("import", str(image_tar), IMAGE, timeout=120).ok()
+        engine_id = _engine_id(box)
+        yield box
+    finally:
+        box.clean()
+        box.cli("engine", "stop", "--all", timeout=60)
+        left = _settled(before, [str(root), *([engine_id] if engine_id else [])])
+        left += check.left_in_run(root / "run")
+        shutil.rmtree(root, ignore_errors=True)
+    assert [str(leak) for leak in left if str(root) != leak.what.strip()] == []
+
+
+def _engine_id(box: Box) -> str:
+    status, body = box.api("GET", "/proa/v1/engine")
+    return str(body.get("id", "")) if status == 200 and isinstance(body, dict) else ""
+
+
+def _settled(before: check.Snapshot, marks: list[str], seconds: float = 3) -> list[check.Leak]:
+    """What is left, after the kernel had a moment to take down namespaces."""
+    end = time.monotonic() + seconds
+    while True:
+        left = [leak for leak in check.leaks(before, check.snapshot(), marks) if leak.kind != "temporary"]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
+
+
+@contextmanager
+def docker(image_tar: Path) -> Iterator[Box]:
+    """dockerd in namespaces of its own."""
+    with peers.dockerd(image_tar, IMAGE) as peer:
+        yield Box("docker", peer.command, peer.env, ["--network", "none"], peer.socket, extra={"peer": peer})
