@@ -9,7 +9,7 @@ LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test unit lint format bench lock clean
+.PHONY: help install dev demo test unit lint format bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ install: $(VENV)/wheel.stamp ## build the wheel and install it into .venv
 dev: $(VENV)/dev.stamp install ## and what tests and lint need
 
 demo: install ## a real Debian, as a container and as a virtual machine
-	$(BIN)/python bench/demo.py
+	$(BIN)/python demo/demo.py
 
 test: dev lint ## lint, then every test against the installed wheel
 	$(BIN)/python -m pytest $(ARGS)
@@ -64,3 +64,6 @@ lock: $(BIN)/python ## write the lock files anew
 
 clean: ## remove what make made here (not what was fetched into the user's cache)
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+docs: dev ## write the generated pages anew
+	PYTHONPATH=tests $(BIN)/python -m style.codes docs/errors.md

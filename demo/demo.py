@@ -56,7 +56,7 @@ def on_the_floor(tar: Path) -> Row:
     """The VM hull for an ordinary user under a filter that denies namespaces and mounts."""
     folder = tempfile.mkdtemp(prefix="proa-demo-")
     os.chown(folder, 65534, 65534)
-    runner = Runner(str(PROA), [sys.executable, str(FLOOR), "--home", folder], folder)
+    runner = Runner(str(PROA), [sys.executable, str(FLOOR), "--home", folder, "--"], folder)
     try:
         runner.run("import", str(tar), IMAGE)
         return runner.measure("VM, on the floor", IMAGE, "vm")

@@ -2,10 +2,10 @@
 
     launch.py [--uid N] [--caps none|docker] [--home DIR] -- COMMAND…
 
-What the command finds: uid 65534 (or ``--uid 0`` with no capability, or a container's usual ones without SYS_ADMIN), no
-new privileges, no /dev/kvm, a read-only /sys, no XDG_RUNTIME_DIR, a private HOME, and a seccomp filter, loaded before the
-first instruction of the command, that answers EPERM to unshare, setns, mounts in all their forms, pivot_root, chroot and
-clone with NEW* flags, ENOSYS to clone3 and to every other architecture's calls.
+What the command finds: uid 65534 (or ``--uid 0`` with no capability, or a container's usual ones without SYS_ADMIN),
+no new privileges, no /dev/kvm, a read-only /sys, no XDG_RUNTIME_DIR, a private HOME, and a seccomp filter, loaded
+before the first instruction of the command, that answers EPERM to unshare, setns, mounts in all their forms,
+pivot_root, chroot and clone with NEW* flags, ENOSYS to clone3 and to every other architecture's calls.
 
 Only the standard library; the mount namespace it makes ends with the command.
 """

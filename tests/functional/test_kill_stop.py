@@ -37,7 +37,7 @@ def test_kill_with_an_unknown_signal(box: Box) -> None:
     box.detached("--name", "c1", IMAGE, "sleep", "600")
     result = box.cli("kill", "-s", "NOPE", "c1")
     assert result.code == 1
-    assert "Invalid signal: NOPE" in result.error
+    assert "invalid signal: nope" in result.error.lower()
 
 
 def test_kill_one_that_does_not_run(box: Box) -> None:
@@ -126,7 +126,7 @@ def test_rm_of_one_that_runs(box: Box) -> None:
     id = box.detached("--name", "c1", IMAGE, "sleep", "600")
     result = box.cli("rm", "c1")
     assert result.code == 1
-    assert id in result.error
+    assert id in result.error or '"/c1"' in result.error
     assert re.search("(?i)stop the container before", result.error)
     assert box.cli("rm", "-f", "c1").ok().text == "c1"
 

@@ -1,16 +1,15 @@
 """Started in QEMU's place by the jail's own code: tries to get out in every way it is told, and says how each went.
 
-``jail_probe.py TARGETS``: JSON {shadow, readable, writable, disk, engine, port, socket, program, report}; the answers go
-to descriptor ``report`` as JSON {attempt: "done" | errno name | reason}. Everything is a bare system call.
+``jail_probe.py TARGETS``: JSON {shadow, readable, writable, disk, engine, port, socket, program, report}; answers go to
+descriptor ``report`` as JSON {attempt: "done" | errno name | reason}. Everything is a bare system call.
 """
 
+import _json
+import _socket
 import ctypes
 import errno
 import os
 import sys
-
-import _json
-import _socket
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -122,7 +121,7 @@ def attempts(t):
         ("open another VM's disk", read, t["disk"]),
         ("open the engine's memory", only_open, f"/proc/{t['engine']}/mem"),
         ("read the engine's environment", read, f"/proc/{t['engine']}/environ"),
-        ("list /", os.listdir, t["listing"]),
+        ("list a directory", os.listdir, t["listing"]),
         ("ptrace the engine", ptrace, t["engine"]),
         ("process_vm_readv", peek, t["engine"]),
         ("kill the engine", lambda pid: os.kill(pid, 0), t["engine"]),

@@ -1,4 +1,4 @@
-"""A program started in QEMU's place, by the same jail code, cannot get out: as root's engine starts it, and on the floor.
+"""A program started in QEMU's place, by the same jail code, cannot get out: as root starts it, and on the floor.
 
 The same probe, run without the jail, succeeds at everything: it is able to do what it is then kept from doing.
 """
@@ -6,6 +6,7 @@ The same probe, run without the jail, succeeds at everything: it is able to do w
 import json
 import os
 import pathlib
+import select
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts programs as ro
 
 @pytest.fixture
 def targets(tmp_path):
-    """Things worth reaching, which an unjailed program of the same user can reach; a listening port; a living process."""
+    """Things worth reaching, which an unjailed program can reach: files, listening sockets, a living process."""
     os.chmod(tmp_path, 0o755)
     for path in [*tmp_path.parents][:2]:
         os.chmod(path, 0o755)
@@ -93,12 +94,13 @@ def unjailed(program, targets, uid, **more):
     return json.loads(done.stdout)
 
 
-def jailed(program, targets, uid, jail, launcher=()):
+def jailed(program, targets, uid, jail, launcher=(), environment=None):
     wanted = {name: value for name, value in targets.items() if name != "engines"}
     argv = [*program.argv, json.dumps({**wanted, "engine": targets["engines"][uid]})]
     request = {"site": SITE, "jail": jail, "argv": argv}
     command = [*launcher, PYTHON, "-I", str(HERE / "jail_start.py"), json.dumps(request)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    env = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     assert outcome["answer"], f"{outcome} {done.stderr}"
@@ -148,6 +150,43 @@ def test_on_the_floor(program, targets, tmp_path, user):
     jail = confinement.plan(program, ID, may(False), "")
     answers = jailed(program, targets, int(user[1]), jail, launcher)
     refused(answers)
+
+
+@pytest.mark.parametrize("setuid", [True, False])
+def test_without_namespaces_the_other_walls_hold(program, targets, setuid):
+    jail = confinement.plan(program, ID, {**may(False), "setuid": setuid}, "")
+    answers = jailed(program, targets, 0, jail)
+    refused(answers)
+    assert (answers["uid"] == 0) is not setuid
+
+
+def test_without_landlock_a_private_root_and_the_filter_hold(program, targets, tmp_path):
+    root = tmp_path / "run"
+    root.mkdir()
+    jail = confinement.plan(program, ID, may(True), str(root))
+    answers = jailed(program, targets, 0, jail, environment={"JAIL_WITHOUT": "landlock"})
+    assert answers.pop("list a directory") in {
+        "done",
+        *EXPECTED,
+    }  # there is one, of ours, with nothing of the host in it
+    refused(answers)
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_it_dies_with_the_shim(tmp_path, root):
+    sleep = os.path.realpath("/usr/bin/sleep")
+    program = Qemu((sleep,), (), sleep, "sleep", elf.closure([sleep])[0], "host")
+    (tmp_path / "run").mkdir()
+    jail = confinement.plan(program, ID, may(root), str(tmp_path / "run"))
+    request = {"site": SITE, "jail": jail, "argv": [sleep, "1000"]}
+    command = [PYTHON, "-I", str(HERE / "jail_start.py"), json.dumps(request)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as shim:
+        child = int(shim.stderr.readline())
+        handle = os.pidfd_open(child)
+        shim.kill()
+    ended = select.select([handle], [], [], 10)[0]
+    os.close(handle)
+    assert ended
 
 
 def test_nothing_of_the_jail_is_left_outside(program, targets, tmp_path):

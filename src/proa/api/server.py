@@ -22,12 +22,12 @@ from .routes import Routes, split_version
 if TYPE_CHECKING:
     from ..engine.wiring import Engine
 
-HEADERS = [
-    (b"Api-Version", versions.text(versions.NEWEST).encode()),
-    (b"Docker-Experimental", b"false"),
-    (b"Ostype", b"linux"),
-    (b"Server", f"{NAME.capitalize()}/{__version__} (linux)".encode()),
-]
+HEADERS = (
+    f"Api-Version: {versions.text(versions.NEWEST)}\r\n"
+    "Docker-Experimental: false\r\n"
+    "Ostype: linux\r\n"
+    f"Server: {NAME.capitalize()}/{__version__} (linux)\r\n"
+).encode("ascii")
 STOP_SECONDS = 5
 ROUTES = Routes(
     [
@@ -77,8 +77,11 @@ class Server:
             return json_reply(problem.to_json(), problem.status), request
         except NotModified:
             return Reply(304), request
-        except (ClientGone, h11.RemoteProtocolError):
+        except (ClientGone, ConnectionError, h11.RemoteProtocolError):
             raise
+        except OSError as problem:
+            what = f"{problem.strerror or problem}: {problem.filename}" if problem.filename else str(problem)
+            return json_reply({"message": what, "code": "os-error"}, 500), request
         except Exception as problem:  # a bug of ours must cost one answer, never the engine
             traceback.print_exc(file=sys.stderr)
             return json_reply({"message": f"internal error: {problem!r}", "code": "internal"}, 500), request

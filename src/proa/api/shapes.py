@@ -98,8 +98,7 @@ def _state(container: Container) -> dict[str, Any]:
 
 
 def _hull(container: Container) -> dict[str, Any]:
-    facts = container.handle.facts if container.handle is not None else {}
-    return {"Kind": container.record.hull, **facts}
+    return {"Kind": container.record.hull, **container.state.hull}
 
 
 def _network_settings(container: Container) -> dict[str, Any]:

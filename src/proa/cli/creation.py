@@ -1,10 +1,11 @@
 """What ``run`` and ``create`` share: the create call, its warnings, --cidfile, --pull."""
 
 import posix
+import time
 
-from .. import NAME
+from .. import NAME, jsontext
 from ..client.wire import target
-from ..errors import InvalidRequest, NotFound
+from ..errors import EngineGone, InvalidRequest, NotFound
 from .output import complain, write
 
 TYPE_CHECKING = False
@@ -22,8 +23,7 @@ def create(engine: "Engine", values: "Values", body: "dict[str, Any]") -> "dict[
         what = f'invalid pull option: {values.text("pull")!r}: must be one of "missing" or "never"'
         raise InvalidRequest(what, code="invalid-pull", input=values.text("pull"), exit=125)
     try:
-        query = target("/containers/create", name=values.get("name") or None)
-        created: dict[str, Any] = engine.call("POST", query, body)
+        created = _insist(engine, values.text("name"), body)
     except NotFound as problem:
         if not problem.next_step:
             problem.next_step = f"{NAME} import FILE.tar {body['Image']}"
@@ -32,6 +32,30 @@ def create(engine: "Engine", values: "Values", body: "dict[str, Any]") -> "dict[
         for warning in created.get("Warnings") or ():
             complain(f"WARNING: {warning}")
     return created
+
+
+def _insist(engine: "Engine", name: str, body: "dict[str, Any]") -> "dict[str, Any]":
+    """Create once: an engine that dies over it is followed by the next, asked again if it knows of no new container."""
+    since = time.time()
+    query = target("/containers/create", name=name or None)
+    try:
+        return dict(engine.call("POST", query, body))
+    except EngineGone as gone:
+        if gone.code != "engine-closed":
+            raise
+        made = _creations(engine, since)
+        if name in made:
+            return {"Id": made[name], "Warnings": []}
+        if made:
+            raise  # one of them may be ours, under a name that we do not know
+    return dict(engine.call("POST", query, body))
+
+
+def _creations(engine: "Engine", since: float) -> "dict[str, str]":
+    """Name → id of every container created since a time in seconds."""
+    query = target("/events", since=f"{since:.9f}", until=f"{time.time():.9f}", filters='{"event":{"create":true}}')
+    actors = [jsontext.loads(text)["Actor"] for text in engine.open("GET", query).lines()]
+    return {actor["Attributes"].get("name", ""): actor["ID"] for actor in actors}
 
 
 def need_terminal() -> None:

@@ -8,7 +8,7 @@ exit code is asked of the next engine, which is started if need be.
 import time
 
 from ..client.engine import Engine, Stream
-from ..client.wire import Response, target
+from ..client.wire import Response, closed, target
 from ..errors import EngineGone, NotFound, ProaError
 from . import terminal as terminals
 from .signals import Proxy, restore_at_death
@@ -80,22 +80,22 @@ class Session:
             return 0
         return self._exit(waiter, pump)
 
-    def attach(self, logs: bool = False) -> Pump:
-        """The container's stream. Raises ProaError."""
+    def attach(self, logs: bool = False, live: bool = True) -> Pump:
+        """The container's stream; ``logs``: with what it wrote before, not ``live``: only that. Raises ProaError."""
         query = target(
-            self.path + "/attach", stream=1, stdin=self.stdin, stdout=self.stdout, stderr=self.stderr, logs=logs,
-            detachKeys=self.keys_text or None,
+            self.path + "/attach", stream=live, stdin=self.stdin and live, stdout=self.stdout, stderr=self.stderr,
+            logs=logs, detachKeys=self.keys_text or None,
         )  # fmt: skip
         stream: Stream = self.engine.hijack(query)
-        return Pump(stream, self.stdin, self.keys if self.tty else b"")
+        return Pump(stream, self.stdin and live, self.keys if self.tty else b"")
 
     def wait(self, condition: str = "") -> Response:
         """The answer that comes when the container has ended, its head already here. Raises ProaError."""
         condition = condition or ("removed" if self.removed else "next-exit")
         return self.engine.open("POST", target(self.path + "/wait", condition=condition))
 
-    def _begin(self, start: bool) -> tuple[Response, Pump]:
-        for attempt in range(_ATTEMPTS):
+    def _begin(self, start: bool) -> tuple[Response | None, Pump]:
+        for _ in range(_ATTEMPTS):
             try:
                 pump = self.attach()
                 waiter = self.wait("" if start else "not-running")
@@ -103,16 +103,15 @@ class Session:
                     self._start(waiter)
                 return waiter, pump
             except EngineGone:
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-                start = start and not self._has_run()
-        raise AssertionError("unreachable")
+                if self._status() != "created":
+                    return None, self._behind()
+        raise closed()
 
     def _start(self, waiter: Response) -> None:
         try:
             self.engine.modified("POST", target(self.path + "/start"))
         except EngineGone:
-            if not self._has_run():
+            if self._status() == "created":
                 raise
         except ProaError as problem:
             if self.removed:
@@ -125,13 +124,16 @@ class Session:
         except ProaError:
             return  # it is gone either way; the start's own error is the one to tell
 
-    def _has_run(self) -> bool:
-        """Whether the program was started, asked of the next engine."""
+    def _status(self) -> str:
+        """created, running, paused, exited; "" once it is removed. Asked of the next engine where one has died."""
         try:
-            state = self.engine.call("GET", target(self.path + "/json"))["State"]
+            return str(self.engine.call("GET", target(self.path + "/json"))["State"]["Status"])
         except NotFound:
-            return True
-        return bool(state["Status"] != "created")
+            return ""
+
+    def _behind(self) -> Pump:
+        """A stream for a program that ran without us: what it wrote, and, if it still runs, what it writes."""
+        return self.attach(logs=True, live=self._status() in ("running", "paused"))
 
     def _follow_size(self) -> None:
         if not self.tty or not self._resize():
@@ -152,21 +154,21 @@ class Session:
     def _kill(self, signal: str) -> None:
         self.engine.open("POST", target(self.path + "/kill", signal=signal)).read()
 
-    def _exit(self, waiter: Response, pump: Pump) -> int:
+    def _exit(self, waiter: Response | None, pump: Pump) -> int:
         try:
-            return status(waiter)
+            if waiter:
+                return status(waiter)
         except EngineGone:
-            pass
-        if not pump.received:
-            self._replay()
+            if not pump.received:
+                self._replay()
         return self._ask_exit()
 
     def _replay(self) -> None:
         """The engine died before it gave our stream to the shim: what the program wrote is in the log."""
         try:
-            pump = self.attach(logs=True)
+            pump = self._behind()
         except ProaError:
-            return
+            return  # it is removed, and its log with it
         pump.run()
 
     def _ask_exit(self) -> int:
@@ -190,7 +192,7 @@ def status(waiter: Response) -> int:
 
     body: Any = answer(waiter.read())
     if body is None:
-        raise EngineGone("the engine closed the connection", code="engine-closed", exit=1)
+        raise closed()
     problem = body.get("Error")
     if problem and problem.get("Message"):
         raise ProaError(f"waiting for the container failed: {problem['Message']}", code="wait-failed", exit=125)

@@ -64,7 +64,7 @@ class Pump:
             while data := posix.read(0, _PIECE):
                 if self._watch:
                     self._watch.feed(data)
-                self.stream.sock.sendall(data)
+                self.stream.sock.sendall(data, _socket.MSG_NOSIGNAL)
         except OSError:
             pass  # the stream has ended (the other loop sees it), or standard input is closed: its end, either way
         self._finish_input()

@@ -81,9 +81,16 @@ class Engine:
         self.open(method, target, start=False).read()
 
     def _exchange(self, method: str, target: str, body: "Any", start: bool) -> tuple[int, bytes]:
-        connection, self._idle = self._idle, None
-        if connection is None:
-            connection = self.connect(start)
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            try:
+                return self._over(idle, method, target, body)
+            except EngineGone:
+                if method != "GET":
+                    raise
+        return self._over(self.connect(start), method, target, body)
+
+    def _over(self, connection: Connection, method: str, target: str, body: "Any") -> tuple[int, bytes]:
         try:
             response = connection.request(method, target, body)
             data = response.read()

@@ -50,7 +50,7 @@ def own(path: str) -> str:
 def closed(problem: "Exception | None" = None) -> EngineGone:
     """The engine went away in the middle of a request."""
     reason = f": {problem}" if problem else ""
-    return EngineGone(f"the engine closed the connection{reason}", code="engine-closed", exit=1)
+    return EngineGone(f"the engine closed the connection{reason}", code="engine-closed")
 
 
 class Connection:
@@ -88,7 +88,7 @@ class Connection:
     def write(self, data: bytes) -> None:
         """Send ``data`` whole. Raises EngineGone."""
         try:
-            self.sock.sendall(data)
+            self.sock.sendall(data, _socket.MSG_NOSIGNAL)
         except OSError as problem:
             raise closed(problem) from problem
 
@@ -97,8 +97,8 @@ class Connection:
         self.send(method, target, None, {"Content-Type": content_type, "Transfer-Encoding": "chunked"})
         try:
             while data := posix.read(fd, 1 << 20):
-                self.sock.sendall(b"%x\r\n%b\r\n" % (len(data), data))
-            self.sock.sendall(b"0\r\n\r\n")
+                self.sock.sendall(b"%x\r\n%b\r\n" % (len(data), data), _socket.MSG_NOSIGNAL)
+            self.sock.sendall(b"0\r\n\r\n", _socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the engine has refused: its answer says why
 

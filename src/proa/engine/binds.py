@@ -34,6 +34,25 @@ def mounts(host: HostConfig) -> list[Mount]:
     return sorted(found, key=lambda mount: mount["destination"].count("/"))
 
 
+def check_sources(host: HostConfig) -> None:
+    """A ``--mount``'s source must be there. Raises InvalidRequest."""
+    for request in [] if host.mounts is UNSET else host.mounts:
+        if request.type == "bind" and not os.path.lexists(request.source):
+            raise InvalidRequest(
+                f'invalid mount config for type "bind": bind source path does not exist: {request.source}',
+                code="bind-source-missing",
+                input=request.source,
+            )
+
+
+def make_sources(host: HostConfig) -> None:
+    """A ``-v``'s source that is not there becomes a directory, as dockerd has it. Raises OSError."""
+    for text in host.binds or []:
+        source, _, _ = parse_bind(text)
+        if not os.path.lexists(source):
+            os.makedirs(source, exist_ok=True)
+
+
 def parse_bind(text: str) -> tuple[str, str, list[str]]:
     """``SOURCE:DESTINATION[:MODE]`` as (source, destination, mode words). Raises InvalidRequest."""
     parts = text.split(":")
@@ -66,9 +85,6 @@ def _bind(text: str) -> Mount:
         raise InvalidRequest(
             f"{source}: named volumes are not supported yet: give an absolute path", code="named-volume", input=text
         )
-    if not os.path.lexists(source):
-        # docker's -v makes a missing directory; --mount does not
-        os.makedirs(source, exist_ok=True)
     propagation = next((word for word in words if word in _PROPAGATIONS), "rprivate")
     return _bind_mount(source, destination, "ro" in words, propagation)
 
@@ -93,10 +109,11 @@ def _mount(request: MountRequest) -> Mount:
         if mode:
             options.append(f"mode={int(mode):o}")
         return _tmpfs(destination, ",".join(options))
-    if not request.source.startswith("/") or not os.path.lexists(request.source):
+    if not request.source.startswith("/"):
+        path = request.source
         raise InvalidRequest(
-            f'invalid mount config for type "bind": bind source path does not exist: {request.source}',
-            code="bind-source-missing",
+            f"invalid mount config for type \"bind\": invalid mount path: '{path}' mount path must be absolute",
+            code="invalid-mount",
             input=request.source,
         )
     propagation = str(request.bind_options.get("Propagation") or "rprivate")

@@ -51,7 +51,7 @@ def diagnose(places: Places) -> Diagnosis:
     """Look at this host. Takes a tenth of a second, or one or two where QEMU is measured for the first time."""
     found = _parts(places)
     chosen = _accelerator(places)
-    container, may = _container()
+    container = _container()
     vm = _vm(places, found, chosen)
     spaces = _user_namespaces()
     findings = [
@@ -65,22 +65,22 @@ def diagnose(places: Places) -> Diagnosis:
         _directory("run", places.run),
         _compiled(),
     ]
-    return Diagnosis(_row(container, spaces, chosen, may), {"container": container, "vm": vm}, findings)
+    return Diagnosis(_row(container, spaces, chosen), {"container": container, "vm": vm}, findings)
 
 
-def _container() -> tuple[Finding, dict[str, bool]]:
+def _container() -> Finding:
     """The container hull, tried by the program that the spawner's own probe is."""
     done = subprocess.run(program.argv("hull.probe"), stdin=subprocess.DEVNULL, capture_output=True, check=False)
     try:
         said: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         words = done.stderr.decode(errors="replace").strip()[-200:]
-        return Finding("container", "no", f"the probe failed: {words}"), {}
+        return Finding("container", "no", f"the probe failed: {words}")
     refused = said["container"]
     if refused is None:
-        return Finding("container", "yes", "namespaces, mounts and an overlay can be made"), said["may"]
+        return Finding("container", "yes", "namespaces, mounts and an overlay can be made")
     why = f"{refused['missing']}: {refused['text']}"
-    return Finding("container", "no", why, next=f"{NAME} run --isolation vm …, or run as root"), said["may"]
+    return Finding("container", "no", why, next=f"{NAME} run --isolation vm …, or run as root")
 
 
 def _parts(places: Places) -> list[Finding]:
@@ -119,13 +119,7 @@ def _vm(places: Places, found: list[Finding], chosen: accelerator.Accelerator) -
         names = ", ".join(one.name for one in absent)
         size = sum(_SIZES[one.name] for one in absent)
         return Finding("vm", "no", f"missing: {names}", f"{size} MB to fetch", absent[0].next)
-    speed = "at the host's speed" if chosen.kind == "kvm" else _emulated(places)
-    return Finding("vm", "yes", f"{chosen.kind}, {speed}")
-
-
-def _emulated(places: Places) -> str:
-    times = probe.emulation(places, parts.find_qemu(places))
-    return f"loops run about {times:.0f} times slower (measured)" if times else "emulated, speed not measured"
+    return Finding("vm", "yes", f"{chosen.kind}, {probe.expectation(places, parts.find_qemu(places), chosen)}")
 
 
 def _accelerated(places: Places, chosen: accelerator.Accelerator) -> Finding:
@@ -232,7 +226,7 @@ def _compiled() -> Finding:
     return Finding("compiled modules", "limited", why, next=f"{sys.executable} -m compileall -q {folder}/{NAME}")
 
 
-def _row(container: Finding, spaces: Finding, chosen: accelerator.Accelerator, may: dict[str, bool]) -> str:
+def _row(container: Finding, spaces: Finding, chosen: accelerator.Accelerator) -> str:
     """The host's name on the ladder."""
     hardware = "with KVM" if chosen.kind == "kvm" else "without KVM"
     if container.state == "yes":

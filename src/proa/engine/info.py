@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import NAME, __version__
-from ..errors import HostCannot
+from ..errors import HostCannot, ProaError
 from . import times
 
 if TYPE_CHECKING:
     from ..places import Places
     from .hulls import Host, Hulls
     from .images import Images
+    from .records import HullKind
     from .registry import Registry
 
 
@@ -139,12 +140,16 @@ class Info:
                     }
                 )
             else:
-                found.append({"Kind": kind, "Available": True, "Root": needs.root, **self._more(kind)})
+                found.append({"Kind": kind, "Available": True, "Root": needs.root, **await self._more(kind)})
         return found
 
-    def _more(self, kind: Any) -> dict[str, Any]:
-        facts = getattr(self._hulls.way(kind).hull, "host_facts", None)
-        return dict(facts()) if facts is not None else {}
+    async def _more(self, kind: HullKind) -> dict[str, Any]:
+        """What a hull says of itself on this host (a VM: accelerator, why, boundary), if it says anything."""
+        say = getattr(self._hulls.way(kind).hull, "host_facts", None)
+        try:
+            return dict(await say()) if say is not None else {}
+        except ProaError as problem:
+            return {"Why": problem.what}
 
 
 def _operating_system() -> str:

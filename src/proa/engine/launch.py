@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..hull import messages, records
 from ..hull.contract import Hull
-from . import spec
+from . import binds, logoptions, spec
 
 if TYPE_CHECKING:
-    from ..dockerapi.containers import LogConfig
-    from ..hull.bundle import Bundle, Log
+    from ..hull.bundle import Bundle
     from ..hull.contract import Handle
     from ..places import Places
     from ..rootfs.contract import Root
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from .hulls import Host, Hulls
     from .images import Images
     from .seccomp import Filters
-
-LOG_SIZE = 10 << 20
-LOG_FILES = 5
 
 
 def log_path(places: Places, id: str) -> str:
@@ -85,6 +81,7 @@ class Launch:
         way = self._hulls.way(record.hull)
         root = await self._root(container)
         directory = self.places.container(record.id)
+        binds.make_sources(host)
         return {
             "protocol": messages.PROTOCOL,
             "id": record.id,
@@ -101,7 +98,7 @@ class Launch:
                 "stdin": record.config.open_stdin,
                 "stdin_once": record.config.stdin_once,
                 "detach_keys": "",
-                "log": _log(log_path(self.places, record.id), host.log_config),
+                "log": logoptions.log(log_path(self.places, record.id), host.log_config),
             },
             "cgroup": self._host.cgroup,
             "may": self._hulls.may(self._host.cgroup),
@@ -122,21 +119,3 @@ class Launch:
         if form == "mounts":  # three mkdirs: dearer to hand to a thread than to do
             return rootfs.prepare(directory, base, volatile=volatile)
         return await asyncio.to_thread(rootfs.prepare, directory, base, volatile=volatile)
-
-
-def _log(path: str, config: LogConfig) -> Log:
-    return {
-        "path": path,
-        "max_size": size(config.config.get("max-size", ""), LOG_SIZE),
-        "max_file": int(config.config.get("max-file") or LOG_FILES),
-    }
-
-
-def size(text: str, default: int) -> int:
-    """``10m`` as bytes."""
-    if not text or text == "-1":
-        return default
-    units = {"b": 0, "k": 10, "m": 20, "g": 30}
-    lowered = text.lower().removesuffix("b")
-    shift = units.get(lowered[-1:], 0)
-    return int(float(lowered.rstrip("kmg")) * (1 << shift))

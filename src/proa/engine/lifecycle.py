@@ -52,21 +52,27 @@ class Lifecycle:
         async with self._locked(container):
             container.may("start")
             try:
-                handle = await self._launch.start(container)
+                await self._start(container)
+                return
             except (ProaError, OSError) as problem:
                 error = self._not_started(container, problem)
-            else:
-                self._started(container, handle)
-                return
         if container.record.host.auto_remove:
             await self.remove(container, force=True)
         raise error from None
+
+    async def _start(self, container: Container) -> None:
+        handle = await self._launch.start(container)
+        try:
+            self._started(container, handle)
+        except ProaError:  # it cannot be noted (a full disk): nothing runs that nobody knows of
+            await self._launch.hull(container).delete(handle)
+            raise
 
     def _not_started(self, container: Container, problem: ProaError | OSError) -> ProaError:
         """Remember why, answer who waits; the error to raise."""
         error = explain(problem)
         state = structs.replace(container.state, exit_code=error.exit, error=error.what)
-        with self._events.change() as change:
+        with suppress(ProaError), self._events.change() as change:
             change.db.set_state(container.id, state)
         container.state = state
         container.handle = None
@@ -80,6 +86,7 @@ class Lifecycle:
             started=handle.started,
             finished=container.state.finished,
             restarts=container.state.restarts,
+            hull=dict(handle.facts),
         )
         with self._events.change() as change:
             change.db.set_state(container.id, state)
@@ -99,25 +106,30 @@ class Lifecycle:
         hull = self._launch.hull(container)
         exit = await hull.wait(handle)
         async with container.lock:
-            self.ended(container, exit)
-            await hull.delete(handle)
+            if self._noted(container, exit):
+                await hull.delete(handle)
             container.handle = None
         if container.record.host.auto_remove and not container.kept and not container.removing:
             with suppress(NotFound, Conflict):
                 await self.remove(container)
 
+    def _noted(self, container: Container, exit: Exit) -> bool:
+        """Record an end. One that cannot be (a full disk) is told all the same, and its exit file is left for the next
+        engine's start."""
+        try:
+            self.ended(container, exit)
+        except ProaError as problem:
+            print(f"{container.id}: its end could not be recorded: {problem.what}", file=sys.stderr)
+            container.state = _after(container.state, exit)
+            container.tell_end(exit.status)
+            return False
+        return True
+
     def ended(self, container: Container, exit: Exit, *, started: int = 0) -> None:
         """Record an end and tell it. ``started``: the start was missed too (the engine was down)."""
-        state = structs.replace(
-            container.state,
-            status="exited",
-            pid=0,
-            started=started or container.state.started,
-            finished=exit.finished,
-            exit_code=exit.status,
-            oom=exit.oom,
-            error=exit.error,
-        )
+        state = _after(container.state, exit)
+        if started:
+            state = structs.replace(state, started=started)
         attributes = {**container.attributes, "exitCode": str(exit.status)}
         if exit.finished and state.started:
             attributes["execDuration"] = str((exit.finished - state.started) // 1_000_000_000)
@@ -344,6 +356,18 @@ class Lifecycle:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _after(state: State, exit: Exit) -> State:
+    return structs.replace(
+        state,
+        status="exited",
+        pid=0,
+        finished=exit.finished,
+        exit_code=exit.status,
+        oom=exit.oom,
+        error=exit.error,
+    )
 
 
 async def _within(future: asyncio.Future[int], seconds: float) -> bool:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ..oci.runtime import Cpu, Memory, Resources
 
 MEMORY_MIN = 6 << 20
+ULIMITS = frozenset(
+    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+)
 CPU_PERIOD = 100_000
 """µs; Docker's period for NanoCpus."""
 
@@ -23,6 +26,14 @@ def check(host: HostConfig, cpus: int) -> None:
     """Raises InvalidRequest for limits that contradict each other or cannot be."""
     _check_memory(host)
     _check_cpu(host, cpus)
+    for ulimit in host.ulimits:
+        if ulimit.name not in ULIMITS:
+            raise _invalid(f"invalid ulimit type: {ulimit.name}", "unknown-ulimit")
+        if -1 < ulimit.hard < ulimit.soft:
+            raise _invalid(
+                f"ulimit soft limit must be less than or equal to hard limit: {ulimit.soft} > {ulimit.hard}",
+                "ulimit-soft-over-hard",
+            )
     if host.shm_size < 0:
         raise _invalid("SHM size can not be less than 0", "invalid-shm-size")
     if not -1000 <= host.oom_score_adj <= 1000:

@@ -11,6 +11,12 @@ BLOCK = 256 << 10
 LINE_MAX = 1 << 20
 """A line of the log holds 16 KiB of output, six bytes an escape at most."""
 
+GAP = 2
+"""While a rotation is at work one number may be free: two in a row are the end."""
+
+Identity = tuple[int, int]
+"""Device and inode."""
+
 
 class LogFiles:
     """``read`` gives whole lines until there are no more for now; ``behind`` says whether more may be there."""
@@ -99,17 +105,60 @@ class LogFiles:
 
     def _turn(self) -> bool:
         """The file at hand is read to its end: go on to the next newer one, if it was rotated away."""
-        mine = os.fstat(self._fd)
-        paths = self._paths()
-        files = [_identity(path) for path in paths]
-        here = (mine.st_dev, mine.st_ino)
-        if not files or files[-1] == here:
+        mine = _identity(self._fd)
+        while True:
+            number = self._number(mine)
+            if number == 0:
+                return False
+            if os.pread(self._fd, 1, os.lseek(self._fd, 0, os.SEEK_CUR)):
+                return True  # it grew between our read and its rotation
+            newer = self._oldest() if number is None else number - 1
+            fd = self._try(newer)
+            if fd < 0 and newer == 0:
+                return False  # rotated just now: the next file is not made yet
+            # files move to higher numbers only: ours still being there proves that this is the one behind it
+            if fd >= 0 and _identity(fd) != mine and (number is None or self._is(newer + 1, mine)):
+                os.close(self._fd)
+                self._fd, self._rest = fd, b""
+                return True
+            if fd >= 0:
+                os.close(fd)
+
+    def _path_of(self, number: int) -> str:
+        return f"{self._path}.{number}" if number else self._path
+
+    def _number(self, file: Identity) -> int | None:
+        """Which number ``file`` has now, None if it is gone. Looked for upwards, the way files move: never missed."""
+        number = missing = 0
+        while missing < GAP:
+            try:
+                if _identity(self._path_of(number)) == file:
+                    return number
+                missing = 0
+            except FileNotFoundError:
+                missing += 1
+            number += 1
+        return None
+
+    def _is(self, number: int, file: Identity) -> bool:
+        try:
+            return _identity(self._path_of(number)) == file
+        except FileNotFoundError:
             return False
-        if os.pread(self._fd, 1, os.lseek(self._fd, 0, os.SEEK_CUR)):
-            return True  # it grew between our read and its rotation
-        index = files.index(here) + 1 if here in files else 0
-        self._open(paths[index])
-        return True
+
+    def _oldest(self) -> int:
+        found = number = 0
+        while number - found < GAP:
+            number += 1
+            if os.path.exists(self._path_of(number)):
+                found = number
+        return found
+
+    def _try(self, number: int) -> int:
+        try:
+            return os.open(self._path_of(number), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return -1
 
     @property
     def behind(self) -> bool:
@@ -117,18 +166,13 @@ class LogFiles:
         if self._fd < 0:
             return os.path.exists(self._path)
         try:
-            now = os.stat(self._path)
+            if _identity(self._path) != _identity(self._fd):
+                return True
         except FileNotFoundError:
             return False
-        mine = os.fstat(self._fd)
-        return (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino) or mine.st_size > os.lseek(
-            self._fd, 0, os.SEEK_CUR
-        )
+        return os.fstat(self._fd).st_size > os.lseek(self._fd, 0, os.SEEK_CUR)
 
 
-def _identity(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return (0, 0)
+def _identity(file: str | int) -> Identity:
+    found = os.stat(file)
     return found.st_dev, found.st_ino

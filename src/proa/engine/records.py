@@ -28,7 +28,7 @@ class Record(Struct, frozen=True):
 
 
 class State(Struct, frozen=True, omit_defaults=True):
-    """What became of it. ``exit_code`` and ``oom`` are the last run's."""
+    """What became of it. ``exit_code``, ``oom`` and ``hull`` (what inspect shows of the hull) are the last run's."""
 
     status: Status = "created"
     pid: int = 0
@@ -38,6 +38,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     oom: bool = False
     error: str = ""
     restarts: int = 0
+    hull: dict[str, Any] = {}
 
 
 class Exec(Struct, frozen=True, omit_defaults=True):

@@ -104,6 +104,7 @@ class Recovery:
         missed = not container.alive
         status = "paused" if handle.status == "paused" else "running"
         state = structs.replace(container.state, status=status, pid=handle.pid, started=handle.started)
+        state = structs.replace(state, hull={**state.hull, **handle.facts})
         if missed or state != container.state:
             with self._events.change() as change:
                 change.db.set_state(container.id, state)

@@ -10,7 +10,7 @@ from msgspec import UNSET, structs
 from .. import NAME
 from ..dockerapi.containers import Config, CreateBody, HostConfig, LogConfig, RestartPolicy
 from ..errors import HostCannot, InvalidRequest
-from . import limits, names, unsupported
+from . import binds, capabilities, limits, logoptions, names, signals, unsupported
 from .records import HullKind, Record
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def record(body: CreateBody, image: ImageRecord, cpus: int) -> tuple[Record, lis
     host, warnings = _host(body.host_config, hull)
     limits.check(host, cpus)
     unsupported.check(config, host, hull)
+    _check_parts(config, host)
     made = Record(
         id=id,
         created=time.time_ns(),
@@ -56,6 +57,15 @@ def record(body: CreateBody, image: ImageRecord, cpus: int) -> tuple[Record, lis
         networking=body.networking_config,
     )
     return made, warnings
+
+
+def _check_parts(config: Config, host: HostConfig) -> None:
+    """What would fail at the start is refused now, in the same words."""
+    signals.number(stop_signal(config))
+    capabilities.choose([], host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
+    binds.mounts(host)
+    binds.check_sources(host)
+    logoptions.log("", host.log_config)
 
 
 def hull_kind(host: HostConfig) -> HullKind:

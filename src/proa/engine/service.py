@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -38,6 +39,8 @@ async def _serve(places: Places, nofile: list[int], ready: Callable[[], None]) -
     await api.listen(sock)
     os.rename(places.socket + ".new", places.socket)
     ready()
+    gc.collect()
+    gc.freeze()  # what was loaded stays: no collection walks it again
     try:
         await engine.stopping.wait()
     finally:

@@ -23,6 +23,9 @@ def check(config: Config, host: HostConfig, hull: HullKind) -> None:
     _namespaces(host)
     _security(host)
     _storage(host, hull)
+    for group in host.group_add or []:
+        if not group.isdecimal():
+            raise not_yet(f"groups by name (--group-add {group})", hull)
     for value, what in (
         (host.device_requests, "device requests (--gpus)"),
         (host.devices, "devices of the host (--device)"),

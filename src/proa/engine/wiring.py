@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..cgroup import choose
 from ..hull.container import ContainerHull
 from ..hull.spawn import Spawner
+from ..hull.vm.hull import VmHull
 from ..rootfs.block import Block
 from ..rootfs.overlay import Overlay
 from . import checkpoint
@@ -34,7 +35,9 @@ from .seccomp import Filters
 from .state import Database
 
 if TYPE_CHECKING:
-    from ..hull.contract import Handle
+    from collections.abc import Callable
+
+    from ..hull.contract import Handle, Listener
     from ..places import Places
     from ..rootfs.contract import Rootfs
     from .images import Form
@@ -46,7 +49,16 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Engine:
     """Decisions and state of one pair of STATE and RUN. One process at a time may have it (``main`` sees to that)."""
 
-    def __init__(self, places: Places, nofile: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        places: Places,
+        nofile: list[int] | None = None,
+        *,
+        spawner: Spawner | None = None,
+        ways: Callable[[Listener], dict[HullKind, Way]] | None = None,
+        rootfs: dict[Form, Rootfs] | None = None,
+    ) -> None:
+        """``nofile``: the limit that programs get. The rest replaces parts: hulls made with our listener, roots."""
         self.places = places
         self.stopping = asyncio.Event()
         self._make_directories()
@@ -54,12 +66,12 @@ class Engine:
         self.id = self._identity()
         self.events = Events(self.db)
         self.host = _host(self.id, nofile or list(resource.getrlimit(resource.RLIMIT_NOFILE)))
-        self.spawner = Spawner(places)
+        self.spawner = spawner or Spawner(places)
         self.registry = Registry()
-        rootfs = cast("dict[Form, Rootfs]", {"mounts": Overlay(places), "disks": Block(places)})
-        self.hulls = Hulls(self._ways(), rootfs, self.spawner)
-        self.images = Images(places, self.db, self.events, self.registry, rootfs)
-        launch = Launch(self.id, places, self.host, self.hulls, self.images, Filters(places))
+        roots = rootfs or cast("dict[Form, Rootfs]", {"mounts": Overlay(places), "disks": Block(places)})
+        self.hulls = Hulls(ways(self._heard) if ways else self._ways(), roots, self.spawner)
+        self.images = Images(places, self.db, self.events, self.registry, roots)
+        self.launch = launch = Launch(self.id, places, self.host, self.hulls, self.images, Filters(places))
         self.execs = Execs(self.db, self.events, self.registry, launch)
         self._lifecycle = Lifecycle(self.events, self.registry, launch, self.execs)
         self.containers = Containers(
@@ -87,15 +99,10 @@ class Engine:
         return id
 
     def _ways(self) -> dict[HullKind, Way]:
-        ways: dict[HullKind, Way] = {
+        return {
             "container": Way(ContainerHull(self.places, self.spawner, self._heard), self.host.cgroup["version"]),
+            "vm": Way(VmHull(self.places, self.spawner, self._heard), 2),
         }
-        try:
-            from ..hull.vm.hull import VmHull
-        except ImportError:
-            return ways
-        ways["vm"] = Way(VmHull(self.places, self.spawner, self._heard), 2)
-        return ways
 
     def _heard(self, handle: Handle, message: dict[str, Any]) -> None:
         self.containers.heard(handle, message)

@@ -45,6 +45,7 @@ class CarriedHull:
         self.places = places
         self.spawner = spawner
         self.listener = listener
+        self._handles: set[Carried] = set()
 
     # what a subclass says
 
@@ -167,6 +168,14 @@ class CarriedHull:
             await self._end(mine, mine.link)
         await _end_leftovers(mine)
         _remove_run(mine.run, mine.socket)
+        self._handles.discard(mine)
+
+    def close(self) -> None:
+        """Let go of every shim: what runs goes on, and another engine may adopt it."""
+        for handle in self._handles:
+            if handle.link is not None:
+                handle.link.close()
+        self._handles.clear()
 
     # between here and the shim
 
@@ -174,31 +183,19 @@ class CarriedHull:
         handle = Carried(bundle["id"], bundle["run"], bundle["socket"])
         handle.facts.update(self.facts())
         handle.state = {"kind": bundle["kind"], "id": bundle["id"], "cgroup": bundle["cgroup"]}
-        ours, theirs = links.pair()
-        try:
-            handle.shim = await self.spawner.spawn(bundle["id"], theirs, sealed, fds)
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        await self._meet(handle, ours)
+        await self._meet(handle, await self.spawner.spawn(bundle["id"], sealed, fds))
         return handle
 
     async def _meet(self, handle: Carried, sock: Any) -> None:
         """Wait for the shim's hello. Raises Gone when there is none."""
-        link = handle.link = Link(sock, lambda message: self._hear(handle, message), lambda: self._left(handle))
-        hello = asyncio.ensure_future(handle.greeted.wait())
-        gone = asyncio.ensure_future(link.gone.wait())
+        handle.link = Link(sock, lambda message: self._hear(handle, message), lambda: self._left(handle))
         try:
-            await asyncio.wait((hello, gone), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            hello.cancel()
-            gone.cancel()
-        if not handle.greeted.is_set():
+            await asyncio.wait_for(handle.greeted, PATIENCE)
+        except (messages.Gone, TimeoutError) as problem:
+            handle.link.close()
             handle.link = None
-            link.close()
-            raise messages.Gone
+            raise messages.Gone from problem
+        self._handles.add(handle)
 
     def _hear(self, handle: Carried, message: Message) -> None:
         ran = handle.started > 0
@@ -213,7 +210,10 @@ class CarriedHull:
 
     def _left(self, handle: Carried) -> None:
         """The shim closed: it has cleaned up behind its container, or it died."""
-        if not handle.greeted.is_set() or handle.exit.done():
+        if not handle.greeted.done():
+            handle.greeted.set_exception(messages.Gone())
+            return
+        if handle.exit.done():
             return
         exit = records.read(handle.run, records.EXIT)
         if exit is not None:
@@ -231,7 +231,7 @@ class CarriedHull:
         if os.path.isdir(handle.run):
             records.write(handle.run, records.EXIT, exit)
         _unlink(handle.socket)
-        if handle.greeted.is_set():
+        if _greeted(handle):
             self._hear(handle, {"op": "exited", "exit": exit})
         else:
             handle.end(exit_from(exit))
@@ -274,6 +274,10 @@ _TASKS: set[asyncio.Future[None]] = set()
 async def _end_leftovers(handle: Carried) -> None:
     if leftovers.exist(handle.state):
         await asyncio.to_thread(leftovers.end, handle.state)
+
+
+def _greeted(handle: Carried) -> bool:
+    return handle.greeted.done() and not handle.greeted.cancelled() and handle.greeted.exception() is None
 
 
 def _mine(handle: Handle) -> Carried:

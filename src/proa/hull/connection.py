@@ -4,9 +4,8 @@ An engine that does not read (stopped, or dying) is given up on once ``BACKLOG``
 the truth, a message is a hint.
 """
 
-import os
-
 import _socket
+import os
 
 from . import loop as loops
 from . import messages

@@ -10,6 +10,7 @@ import termios
 
 from ..cgroup import choose
 from ..linux import pidfd
+from ..linux.namespaces import CLONE_NEWPID
 from ..runtime import messages as orders
 from ..runtime import parent
 from .carrier import Refusal
@@ -218,9 +219,15 @@ class ContainerCarrier:
             return
         if not target:
             self._check_oom()
+            self._end_others()
             self._init = None
         self._forget(target)
         self._host.exited(target, status)
+
+    def _end_others(self) -> None:
+        """Without a pid namespace of its own the program's end takes nobody along."""
+        if self._init is not None and not self._init.namespaces & CLONE_NEWPID and self._group is not None:
+            self._group.kill()
 
     def _forget(self, target: str) -> None:
         child = self._children.pop(target)

@@ -1,6 +1,6 @@
 """Detach keys: Docker's way to leave an attached terminal without ending what runs in it.
 
-Text form (``docker attach --detach-keys``): comma-separated single characters, or ``ctrl-`` and one of a-z @ [ \\ ] ^ _.
+Text form (``docker attach --detach-keys``): single characters, or ``ctrl-`` and one of a-z @ [ \\ ] ^ _, with commas.
 """
 
 DEFAULT = "ctrl-p,ctrl-q"

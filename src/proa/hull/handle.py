@@ -29,8 +29,7 @@ class Carried:
         self.exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self.state: dict[str, Any] = {}
         """What may have to be ended if the shim dies: kind and cgroup, from the bundle or state.json."""
-        self.shim = 0
-        self.greeted = asyncio.Event()
+        self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.link: Link | None = None
 
     def apply(self, message: Message) -> None:
@@ -68,7 +67,8 @@ class Carried:
         self.facts.update(message.get("hull", {}))
         if message.get("exit"):
             self.end(exit_from(message["exit"]))
-        self.greeted.set()
+        if not self.greeted.done():
+            self.greeted.set_result(None)
 
 
 def exit_from(value: dict[str, Any]) -> Exit:

@@ -7,7 +7,6 @@ its start time, a cgroup is only touched below our own directory.
 import os
 import time
 
-
 from ..cgroup import choose
 from . import records
 

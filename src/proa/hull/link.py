@@ -95,7 +95,8 @@ class Link:
                 return
             except ValueError:
                 continue
-            _close(fds)  # nobody sends the engine any
+            if fds:
+                message["fds"] = fds  # only a spawner sends any
             self._dispatch(message)
 
     def _dispatch(self, message: Message) -> None:

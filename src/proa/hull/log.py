@@ -9,10 +9,9 @@ Files are ``path`` (being written), ``path.1`` (older) … A ``Segment`` keeps i
 so that rotation takes nothing from a slow client.
 """
 
+import _json
 import os
 import time
-
-import _json
 
 from .. import jsontext
 

@@ -5,10 +5,9 @@ order, and outlives them all: an engine may die, another may connect. What is as
 ``carrier``. Its end: log complete → exit file → clients served → ``exited`` → clients closed → cgroup removed → gone.
 """
 
+import _socket
 import os
 import time
-
-import _socket
 
 from .. import jsontext
 from . import carrier, connection, detach, messages, records
@@ -221,11 +220,17 @@ class Shim:
     def _attach(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         streams = self._target(message["target"])
         wants = _wants(message)
+        if not fds:
+            raise carrier.Refusal("invalid", "no socket came along")
         streams.attach(fds.pop(0), wants, message.get("early", "").encode("latin-1"))
         self._reply(link, message)
 
     def _exec(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         self._alive()
+        if self._status == "paused":
+            raise carrier.Refusal(
+                "invalid", f"Container {self._bundle['id']} is paused, unpause the container before exec"
+            )
         name = message["exec"]
         if name in self._execs:
             raise carrier.Refusal("invalid", f"exec {name} exists")
@@ -345,7 +350,10 @@ class Shim:
 
     def _clean(self) -> None:
         """Clients that were served are closed by now; those that were not may take their time."""
-        self._carrier.cleanup()
+        try:
+            self._carrier.cleanup()
+        except OSError:
+            pass  # something would not go: delete, or the next engine, looks again
         self.loop.remove(self._listener.fileno())
         self._listener.close()
         _unlink(self._bundle["socket"])
@@ -378,15 +386,45 @@ def _wants(message: "Message") -> Wants:
         logs=bool(message.get("logs")),
         stream=bool(message.get("stream", True)),
         mux=bool(message.get("mux")),
-        keys=detach.parse(message.get("detach_keys") or "") if not message.get("mux") else b"",
+        keys=detach.parse(message.get("detach_keys") or ""),
     )
+
+
+def wait(control: int) -> "NoReturn":
+    """A spare shim's whole life: wait for a bundle, then carry it. Ends with its engine. Never returns."""
+    _detach()
+    _touch()
+    try:
+        message, fds = messages.receive(_socket.socket(fileno=os.dup(control)))
+    except (messages.Gone, OSError, ValueError):
+        os._exit(0)
+    if message.get("op") != "carry" or not fds:
+        os._exit(0)
+    _carry(control, fds[0], fds[1:])
 
 
 def run(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
     """A forked shim's whole life. ``bundle``: a sealed memfd; ``fds``: what bundle["fds"] names. Never returns."""
+    _detach()
+    _carry(control, bundle, fds)
+
+
+def _detach() -> None:
     os.setsid()
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+
+
+def _touch() -> None:
+    """Use what a start will use: the pages are this process's own before somebody waits for it."""
+    loop = Loop()
+    Streams(loop, terminal=False, stdin=False, stdin_once=True)
+    jsontext.loads(jsontext.dumps({"op": "", "n": [1, True, None]}))
+    loop.turn(0)
+    loop.close()
+
+
+def _carry(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
     value: "Bundle | None" = None
     shim: "Shim | None" = None
     try:

@@ -5,17 +5,17 @@ nothing is imported, and no process that has threads ever forks. It serves one e
 socket (messages: hull/messages) and ends when that closes; its shims live on.
 """
 
+import _socket
 import gc
 import os
 import sys
-
-import _socket
 
 from . import carrier, container_carrier, messages, probe, shim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
 
     from .messages import Message
 else:
@@ -46,29 +46,44 @@ def main() -> None:
 
 def _serve(sock: _socket.socket, message: "Message", fds: "list[int]") -> None:
     id = str(message.get("id", ""))
+    made: "list[int]" = []
     try:
-        if message.get("op") != "spawn" or len(fds) < 2:
+        if message.get("op") == "spare":
+            reply, made = _spare(sock)
+        elif message.get("op") == "spawn" and len(fds) >= 2:
+            reply = {"op": "spawned", "id": id, "pid": _fork(sock, lambda: shim.run(fds[0], fds[1], fds[2:]))}
+        else:
             raise ValueError(f"not a message for a spawner: {message.get('op')!r}")
-        pid = _fork(sock, fds)
-        reply = {"op": "spawned", "id": id, "pid": pid}
     except (OSError, ValueError) as problem:
         reply = {"op": "failed", "id": id, "error": {"kind": "internal", "text": str(problem)}}
-    finally:
-        for fd in fds:
-            os.close(fd)
     try:
-        messages.send(sock, reply)
+        messages.send(sock, reply, made)
     except messages.Gone:
         pass  # the next receive says so too
+    for fd in (*fds, *made):
+        os.close(fd)
 
 
-def _fork(sock: _socket.socket, fds: "list[int]") -> int:
-    """A shim's pid. In the shim this never returns."""
+def _spare(sock: _socket.socket) -> "tuple[Message, list[int]]":
+    """A shim that waits, as a reply and its control socket."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+
+    def life() -> None:
+        ours.close()
+        shim.wait(theirs.detach())
+
+    pid = _fork(sock, life)
+    theirs.close()
+    return {"op": "spare", "pid": pid}, [ours.detach()]
+
+
+def _fork(sock: _socket.socket, life: "Callable[[], object]") -> int:
+    """The pid of a child that lives ``life``, which never returns."""
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
     pid = os.fork()
     if pid == 0:
         os.close(sock.detach())
-        shim.run(fds[0], fds[1], fds[2:])
+        life()
     return pid
 
 

@@ -184,6 +184,8 @@ class Streams:
     def attach(self, fd: int, wants: Wants, early: bytes = b"") -> None:
         """Serve the client at ``fd`` from now on."""
         wants.stdin = wants.stdin and self.stdin and not self.input.closed
+        if not self.terminal:
+            wants.keys = b""  # what goes through a pipe may hold any bytes
         client = Client(self._loop, fd, wants, self, self._log)
         self._clients.append(client)
         client.begin(early)

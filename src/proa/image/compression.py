@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..oci.digest import Readable
-    from .tar import Limits
+    from .member import Limits
 
 _CHUNK = 256 << 10
 _XZ_MEMORY = 512 << 20

@@ -16,6 +16,7 @@ import msgspec
 from ..errors import InvalidRequest, NotFound
 from ..oci import digest
 from ..oci.image import IMAGE_NAME, INDEX, MANIFEST, REF_NAME, Descriptor, Index
+from . import room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +50,9 @@ class Writer:
     """A blob on its way in: ``write`` it, then ``commit`` it, or leave the ``with`` block and nothing was stored."""
 
     def __init__(self, places: Places) -> None:
-        prepare(places)
+        self.place = root(places)
+        with room.needed(self.place):
+            prepare(places)
         self._places = places
         self._hash = hashlib.sha256()
         self.size = 0
@@ -65,12 +68,13 @@ class Writer:
             os.unlink(self._path)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``. Raises OSError (ENOSPC …)."""
+        """Append ``data``. Raises ProaError (``disk-full``), OSError."""
         self._hash.update(data)
         self.size += len(data)
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._file.fileno(), view) :]
+        with room.needed(self.place):
+            while view:
+                view = view[os.write(self._file.fileno(), view) :]
 
     def fileno(self) -> int:
         """The file being written; readable too."""
@@ -83,7 +87,8 @@ class Writer:
 
     def sync(self) -> None:
         """Let the bytes reach the disk: the slow part of ``commit``, which may be called first and elsewhere."""
-        os.fdatasync(self._file.fileno())
+        with room.needed(self.place):
+            os.fdatasync(self._file.fileno())
 
     def commit(self) -> str:
         """Make it a blob, and return its digest. The same blob may be there already."""
@@ -132,6 +137,14 @@ def remove(places: Places, name: str) -> None:
     """Forget a blob; one that is not there is fine."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path(places, name))
+
+
+def names(places: Places) -> list[str]:
+    """The digests of all blobs."""
+    with contextlib.suppress(FileNotFoundError):
+        found = [digest.PREFIX + name for name in os.listdir(root(places) + "/blobs/sha256")]
+        return [name for name in found if digest.valid(name)]
+    return []
 
 
 def discard_unfinished(places: Places) -> None:

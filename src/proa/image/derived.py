@@ -15,7 +15,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from . import removal
+from . import removal, room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,9 @@ def making(place: str) -> Iterator[str | None]:
     if whole(place):
         yield None
         return
-    os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-    with _locked(place):
+    with room.needed(os.path.dirname(place)):
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+    with room.needed(os.path.dirname(place)), _locked(place):
         if whole(place):
             yield None
             return
@@ -81,6 +82,14 @@ def discard_unfinished(directory: str) -> None:
         for entry in os.scandir(directory):
             if entry.name.startswith(_FRESH):
                 removal.remove(entry.path)
+
+
+def places(directory: str) -> list[str]:
+    """Everything that was made, or half forgotten, in a directory: the paths that ``forget`` takes."""
+    with contextlib.suppress(FileNotFoundError):
+        names = {name.removesuffix(_NOTE).removesuffix(_LOCK) for name in os.listdir(directory)}
+        return [f"{directory}/{name}" for name in sorted(names) if not name.startswith(".")]
+    return []
 
 
 def settle(directory: str) -> int:

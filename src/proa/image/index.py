@@ -2,7 +2,7 @@
 
 Here, and only here, hostile names end. What is in an Index is safe to make: every name is one component, every parent
 is a directory of the same tree, no name passes through a link, hard links are shared inodes. Its consumers
-(image/tree.py, image/emit.py) walk it from the root and resolve nothing.
+(image/tree.py, rootfs/squashfs.py) walk it from the root and resolve nothing.
 
 A later entry of the same name replaces an earlier one, as docker does; a directory on a directory only changes its
 attributes. Whiteouts (OCI image spec, "Layer Filesystem Changeset") become inodes of kind WHITEOUT and the mark
@@ -14,12 +14,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import tar
+from .member import Member
 from .refusal import refuse, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .tar import Limits, Member
+    from .member import Limits
 
 WHITEOUT = b"w"
 _PREFIX = b".wh."
@@ -66,7 +67,7 @@ class Directory(Inode):
 
 def _implied() -> Directory:
     """A directory that entries lie in but that has no entry of its own."""
-    return Directory(tar.Member(b"", tar.DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0)))
+    return Directory(Member(b"", tar.DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0)))
 
 
 class Index:
@@ -165,7 +166,7 @@ class Index:
         if isinstance(present, Directory):
             present.opaque = True
         elif present is None:
-            parent.children[hidden] = Inode(tar.Member(b"", WHITEOUT, 0, 0, 0, 0, 0, b"", (0, 0)))
+            parent.children[hidden] = Inode(Member(b"", WHITEOUT, 0, 0, 0, 0, 0, b"", (0, 0)))
 
 
 def canonical(path: bytes, limits: Limits, entry: bytes = b"") -> list[bytes]:

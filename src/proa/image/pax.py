@@ -11,7 +11,7 @@ from .refusal import refuse
 
 if TYPE_CHECKING:
     from ..errors import InvalidRequest
-    from .tar import Member
+    from .member import Member
 
 XATTR = b"SCHILY.xattr."
 _ID_MAX = (1 << 32) - 2
@@ -42,7 +42,9 @@ def apply(member: Member, known: dict[bytes, bytes], xattrs_max: int) -> None:
         if key.startswith(XATTR):
             member.xattrs[key[len(XATTR) :]] = value
         elif key.startswith(b"GNU.sparse."):
-            raise refuse("tar-unsupported", "a GNU sparse file is not supported", member.path)
+            raise refuse(
+                "tar-unsupported", "a GNU sparse file is not supported (pack it without --sparse)", member.path
+            )
         elif value:
             _apply_one(member, key, value)
     if member.xattrs and sum(len(name) + len(value) for name, value in member.xattrs.items()) > xattrs_max:

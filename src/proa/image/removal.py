@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
+import struct
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 32
+_GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
+_PROTECTED = 0x10 | 0x20
 
 
 def remove(place: str) -> None:
@@ -40,7 +44,7 @@ def _remove_top(parent: int, name: str) -> None:
                 pass
         finally:
             os.close(fd)
-        os.rmdir(name, dir_fd=parent)
+        _rmdir(parent, name)
 
 
 def _empty(fd: int, top: int, depth: int) -> int:
@@ -51,7 +55,7 @@ def _empty(fd: int, top: int, depth: int) -> int:
     for name, is_directory in found:
         with contextlib.suppress(FileNotFoundError):
             if not is_directory:
-                os.unlink(name, dir_fd=fd)
+                _unlink(fd, name)
             elif depth < _DEPTH:
                 lifted += _remove_directory(fd, name, top, depth + 1)
             else:
@@ -69,8 +73,37 @@ def _remove_directory(parent: int, name: str, top: int, depth: int) -> int:
         lifted = _empty(fd, top, depth)
     finally:
         os.close(fd)
-    os.rmdir(name, dir_fd=parent)
+    _rmdir(parent, name)
     return lifted
+
+
+def _rmdir(parent: int, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except PermissionError:
+        _unprotect(parent, ".")
+        _unprotect(parent, name)
+        os.rmdir(name, dir_fd=parent)
+
+
+def _unlink(fd: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=fd)
+    except PermissionError:
+        _unprotect(fd, ".")
+        _unprotect(fd, name)
+        os.unlink(name, dir_fd=fd)
+
+
+def _unprotect(fd: int, name: str) -> None:
+    """Take the flags immutable and append-only away (ioctl_iflags(2)), which a privileged container may have set."""
+    with contextlib.suppress(OSError):
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+        try:
+            flags = struct.unpack("i", fcntl.ioctl(file, _GETFLAGS, bytes(4)))[0]
+            fcntl.ioctl(file, _SETFLAGS, struct.pack("i", flags & ~_PROTECTED))
+        finally:
+            os.close(file)
 
 
 def _lift(fd: int, name: str, top: int) -> None:

@@ -11,16 +11,17 @@ systems: what a name may be is decided in image/index.py. Field layout: POSIX pa
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import pax
+from .member import Member
 from .refusal import refuse, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..oci.digest import Readable
+    from .member import Limits
 
 BLOCK = 512
 _CHUNK = 1 << 20
@@ -30,44 +31,6 @@ REGULAR, LINK, SYMLINK, CHAR, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", 
 _REGULAR_KINDS = (b"0", b"\0", b"7")
 KINDS = {REGULAR, LINK, SYMLINK, CHAR, BLOCK_DEVICE, DIRECTORY, FIFO}
 _WITHOUT_DATA = {LINK, SYMLINK, CHAR, BLOCK_DEVICE, DIRECTORY, FIFO}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Budgets of one archive: ``bytes`` of output, ``entries``, a path's and a component's length, bytes of one pax or
-    GNU header, bytes of all extended attributes of one entry, and output per input byte once ``ratio_from`` bytes came
-    out; ``depth``: components of a path; ``tail``: bytes of padding behind the end mark. ``end_mark``: an archive must
-    have one, unless a digest says that it is whole."""
-
-    bytes: int = 60 << 30
-    entries: int = 1_000_000
-    path: int = 4095
-    component: int = 255
-    header: int = 1 << 20
-    xattrs: int = 64 << 10
-    depth: int = 256
-    ratio: int = 500
-    ratio_from: int = 1 << 30
-    tail: int = 1 << 20
-    end_mark: bool = True
-
-
-@dataclass(slots=True)
-class Member:
-    """One entry as the archive states it. ``kind``: a ustar type flag, one of KINDS; ``path``, ``link``: raw bytes,
-    nothing resolved; ``mtime``: ns since the epoch; ``device``: (major, minor); ``offset``: of its data."""
-
-    path: bytes
-    kind: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    link: bytes
-    device: tuple[int, int]
-    offset: int = 0
-    xattrs: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class Stream:
@@ -262,7 +225,11 @@ def _checksum_right(block: bytes, stated: bytes) -> bool:
 
 def _check(member: Member, limits: Limits) -> None:
     if member.kind not in KINDS:
-        what = "a GNU sparse file" if member.kind == b"S" else f"an entry of type {member.kind!r}"
+        what = (
+            "a GNU sparse file (pack it without --sparse)"
+            if member.kind == b"S"
+            else f"an entry of type {member.kind!r}"
+        )
         raise refuse("tar-unsupported", f"{what} is not supported", member.path)
     if member.kind in _WITHOUT_DATA:
         member.size = 0

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from . import content, derived, layer, tree
-from .tar import Limits
+from .member import Limits
 
 if TYPE_CHECKING:
     from ..places import Places
@@ -30,9 +30,14 @@ def place(places: Places, chain_id: str) -> str:
     return f"{directory(places)}/{chain_id.removeprefix('sha256:')}"
 
 
+def blocks(places: Places) -> str:
+    """Where the block images are."""
+    return places.state + "/blocks"
+
+
 def block_place(places: Places, chain_id: str) -> str:
     """Where the block image of a whole root file system is, or would be (made by rootfs/block.py)."""
-    return f"{places.state}/blocks/{chain_id.removeprefix('sha256:')}.squashfs"
+    return f"{blocks(places)}/{chain_id.removeprefix('sha256:')}.squashfs"
 
 
 def able(places: Places) -> bool:

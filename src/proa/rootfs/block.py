@@ -1,8 +1,8 @@
 """Rootfs of form "disks": one squashfs an image, one sparse ext4 a container. Needs no privilege, mounts nothing.
 
-The squashfs is built by sqfstar from a tar stream that we write ourselves (image/emit.py), so no tool parses a
-stranger's archive. The writable disk is a copy of a blank file system's few written blocks. No tool ever opens a disk
-again that a guest could write. Both have one fixed virtual size, as a restored machine's memory already knows it.
+The squashfs is written by ourselves (rootfs/squashfs.py) from a tree that was checked. The writable disk is a copy of
+a blank file system's few written blocks. No tool ever opens a disk again that a guest could write. Both have one fixed
+virtual size, as a restored machine's memory already knows it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..image import content, derived, layer, removal, tree, unpack
 from ..image.index import merge
-from . import build
+from . import ext4, squashfs
 from .contract import Root
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class Block:
 
 def prepare(directory: str, base: list[str], *, volatile: bool = False) -> Root:
     """See Block.prepare; ``base`` as Block.unpack gave it."""
-    squashfs, plain, journalled = base
+    image_path, plain, journalled = base
     os.makedirs(directory, mode=0o700, exist_ok=True)
     upper = directory + "/upper.img"
     if not os.path.exists(upper):
         copy_sparse(plain if volatile else journalled, upper)
-    return Root([], [{"path": squashfs, "role": "root"}, {"path": upper, "role": "upper"}])
+    return Root([], [{"path": image_path, "role": "root"}, {"path": upper, "role": "upper"}])
 
 
 def image(places: Places, record: ImageRecord) -> str:
@@ -71,27 +71,28 @@ def _squash(places: Places, record: ImageRecord, fresh: str) -> None:
     with ExitStack() as stack:
         blobs = [stack.enter_context(content.opened(places, diff_id)).fileno() for diff_id in record.diff_ids]
         sources = stack.enter_context(tree.Sources(blobs))
-        build.squashfs(places, root, sources, fresh)
-    _fix_size(fresh)
-    os.chmod(fresh, 0o444)
+        with open(fresh, "xb", buffering=0) as file:
+            squashfs.write(root, sources, file.fileno())
+            _fix_size(file.fileno())
+            os.fchmod(file.fileno(), 0o444)
 
 
 def blank(places: Places, *, journal: bool) -> str:
     """An empty ext4 of DISK_SIZE, made once: what each writable disk is at first. Raises HostCannot, ProaError.
     Without a journal, a machine that was killed may leave it inconsistent: only for what is never mounted again."""
-    place = f"{places.state}/blocks/blank-{DISK_SIZE >> 30}{'-journal' if journal else ''}.ext4"
+    place = f"{unpack.blocks(places)}/blank-{DISK_SIZE >> 30}{'-journal' if journal else ''}.ext4"
     with derived.making(place) as fresh:
         if fresh is not None:
-            build.ext4(places, fresh, DISK_SIZE, journal=journal)
+            ext4.make(places, fresh, DISK_SIZE, journal=journal)
             os.chmod(fresh, 0o444)
     return place
 
 
-def _fix_size(path: str) -> None:
-    size = os.stat(path).st_size
+def _fix_size(fd: int) -> None:
+    size = os.fstat(fd).st_size
     if size > DISK_SIZE:
-        raise build.failed("the image is larger than a virtual machine's disk", f"{size} bytes, limit {DISK_SIZE}")
-    os.truncate(path, DISK_SIZE)
+        raise ext4.failed("the image is larger than a virtual machine's disk", f"{size} bytes, limit {DISK_SIZE}")
+    os.ftruncate(fd, DISK_SIZE)
 
 
 def copy_sparse(source: str, place: str) -> None:

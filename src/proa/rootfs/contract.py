@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Disk(TypedDict):
-    """A block image, as hull.bundle.Disk has it: "root" is squashfs, read-only; "upper" is ext4, writable, with the
-    directories ``upper`` and ``work`` in it. Both are DISK_SIZE long, sparse. The guest gives ``upper`` the mode and
-    owner of the squashfs's root."""
+    """A block image, as hull.bundle.Disk has it: "root" is squashfs, read-only; "upper" is ext4, writable, empty at
+    first. Both are block.DISK_SIZE long, sparse. The guest makes the overlay's two directories in the upper one, and
+    gives ``upper`` the mode and owner of the squashfs's root."""
 
     path: str
     role: Literal["root", "upper"]

@@ -9,7 +9,7 @@ import os
 
 from ..linux import close_range, namespaces, prctl, scm, signals
 from . import console, messages
-from .failure import of_setup, reason
+from .failure import of_setup
 from .init import join_cgroups, set_oom_score, tell
 from .messages import StartFailure
 from .process import Change
@@ -44,7 +44,7 @@ def main(
     except StartFailure as failure:
         tell(channel, failure)
     except OSError as problem:
-        tell(channel, StartFailure("internal", f"{problem.strerror}: {reason(problem)}"))
+        tell(channel, StartFailure("internal", str(problem)))
     except Exception as problem:  # a bug of ours must reach the parent as words, not as a silent death
         tell(channel, StartFailure("internal", f"{type(problem).__name__}: {problem}"))
 

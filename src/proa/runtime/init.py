@@ -9,8 +9,8 @@ import gc
 import os
 
 from ..linux import close_range, keyctl, loopback, namespaces, prctl, scm, signals
-from . import console, messages, operations, plan, reaper
-from .failure import of_setup, reason
+from . import console, messages, operation, plan, reaper
+from .failure import of_setup
 from .messages import StartFailure
 from .process import Change
 
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
     from ..oci.runtime import Spec
     from .messages import Order
 
+    Orders = tuple[Order, Sequence[int], Sequence[int]]
+
 _SIGKILL = 9
 
 
-def main(channel: "_socket.socket", own: int) -> None:
+def main(channel: "_socket.socket", own: int, born_with: "Orders | None" = None) -> None:
     """Wait, build, become. Returns only after a failure, which has then been told.
 
-    ``own``: CLONE_NEW* of the namespaces that it was born in.
+    ``own``: CLONE_NEW* of the namespaces that it was born in; ``born_with``: the order and its descriptors, if it need
+    not wait for them.
     """
     prctl.death_signal(_SIGKILL)  # the parent is the shim: no container outlives it
     gc.disable()
-    close_range.close_except([channel.fileno()])
+    close_range.close_except([channel.fileno(), *born_with[1], *born_with[2]] if born_with else [channel.fileno()])
     signals.reset()
     try:
-        order, stdio, joins = messages.receive_order(channel)
+        order, stdio, joins = born_with or messages.receive_order(channel)
         if not own & namespaces.CLONE_NEWNS:
             raise StartFailure("invalid", "a container needs a mount namespace of its own")
         _story(channel, order, stdio, joins)
@@ -44,7 +47,7 @@ def main(channel: "_socket.socket", own: int) -> None:
     except StartFailure as failure:
         tell(channel, failure)
     except OSError as problem:
-        tell(channel, StartFailure("internal", f"{problem.strerror}: {reason(problem)}"))
+        tell(channel, StartFailure("internal", str(problem)))
     except Exception as problem:  # a bug of ours must reach the parent as words, not as a silent death
         tell(channel, StartFailure("internal", f"{type(problem).__name__}: {problem}"))
 
@@ -78,15 +81,15 @@ def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", jo
         loopback.up()
 
     # 3. The root, in operations; the terminal comes out of the container's own devpts.
-    setup = operations.Setup()
-    operations.execute(plan.before_console(order), setup)
+    setup = operation.Setup()
+    operation.execute(plan.before_console(order), setup)
     terminal = None
     if process.get("terminal"):
         try:
             terminal = console.inside(setup.root, process)
         except OSError as problem:
             raise of_setup("opening the terminal", problem) from problem
-    operations.execute(plan.after_console(order), setup)
+    operation.execute(plan.after_console(order), setup)
 
     # 4. Process 1 that stays: from here on, the child is the one who becomes the program.
     if order["init"] and reaper.fork(channel):
@@ -107,7 +110,10 @@ def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", jo
 def join_cgroups(joins: "Sequence[int]") -> None:
     """Write 0 into each open cgroup file: a thread that moves only itself spares the kernel a global lock."""
     for fd in joins:
-        os.write(fd, b"0")
+        try:
+            os.write(fd, b"0")
+        except OSError as problem:
+            raise of_setup("joining the container's cgroup", problem) from problem
         os.close(fd)
 
 

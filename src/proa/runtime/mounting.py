@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 _KERNEL_OWN = ("/proc", "/sys")
+_INSIDE_PROC = tuple(
+    "/proc/" + name
+    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
+)
+"""What lxcfs and its like bind over, as runc allows it."""
 
 
 def is_directory(fd: int) -> bool:
@@ -35,6 +40,7 @@ def bind(source: str, options: Options, root: Root, destination: str) -> None:
             tree.set_attributes(copy, 0, propagation=kind & ~m.MS_REC, recursive=bool(kind & m.MS_REC))
         target = root.directory(destination) if is_directory(copy) else root.file(destination)
         try:
+            _outside_proc(root, target, destination)
             tree.move_mount(copy, target)
         finally:
             os.close(target)
@@ -46,6 +52,7 @@ def filesystem(type: str, source: str, options: Options, root: Root, destination
     """Mount a new file system at ``destination`` inside the root."""
     target = _kernel_own(root, destination) if destination in _KERNEL_OWN else root.directory(destination)
     try:
+        _outside_proc(root, target, destination)
         data = options.data
         if type == "tmpfs" and "mode=" not in data:
             mode = f"mode={os.fstat(target).st_mode & 0o7777:o}"
@@ -53,8 +60,24 @@ def filesystem(type: str, source: str, options: Options, root: Root, destination
         m.mount(source or type, path_of(target), type, options.flags, data)
     finally:
         os.close(target)
+    if type == "proc":
+        root.proc = _device(root, destination)
     if options.recursive or options.propagation:
         _adjust(options, root, destination)
+
+
+def _device(root: Root, path: str) -> int:
+    fd = root.open(path)
+    try:
+        return os.fstat(fd).st_dev
+    finally:
+        os.close(fd)
+
+
+def _outside_proc(root: Root, target: int, destination: str) -> None:
+    """Nothing is mounted inside /proc, wherever a symlink leads: masked paths and security labels live there."""
+    if os.fstat(target).st_dev == root.proc and destination not in _INSIDE_PROC:
+        raise ValueError("cannot be mounted because it is inside /proc")
 
 
 def _adjust(options: Options, root: Root, destination: str) -> None:
@@ -77,7 +100,7 @@ def _kernel_own(root: Root, destination: str) -> int:
     except OSError as problem:
         if problem.errno != errno.ELOOP:
             raise
-        raise OSError(errno.ENOTDIR, "must be mounted on ordinary directory") from problem
+        raise ValueError("must be mounted on an ordinary directory") from problem
 
 
 def hierarchies(shown: "Sequence[str]", options: Options, root: Root, destination: str) -> None:

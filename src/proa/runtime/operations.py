@@ -1,8 +1,4 @@
-"""Setting a container up as a list of values: each describes itself and can then be run.
-
-``plan`` (runtime/plan.py) makes the list out of an order; ``execute`` works it off inside init's namespaces. What each
-does is undone by the end of the mount namespace, so nothing here cleans up.
-"""
+"""The operations that build a container's root and its names.  See ``operation``."""
 
 import errno
 import os
@@ -11,10 +7,10 @@ from ..linux import mount as m
 from ..linux import mounttree as tree
 from ..linux import uname
 from . import defaults, mounting
-from .failure import of_setup, quote
-from .messages import StartFailure
+from .failure import quote
+from .operation import Operation, Setup
 from .options import Options
-from .root import Root, path_of
+from .root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,33 +20,6 @@ if TYPE_CHECKING:
 
 _S_IFCHR, _S_IFBLK, _S_IFIFO = 0o020000, 0o060000, 0o010000
 _TYPES = {"c": _S_IFCHR, "u": _S_IFCHR, "b": _S_IFBLK, "p": _S_IFIFO}
-_NULL = os.makedev(1, 3)
-
-
-class Setup:
-    """What the operations share: the root, once ``OpenRoot`` has run."""
-
-    __slots__ = ("nothing", "null", "root")
-
-    root: Root
-
-    def __init__(self) -> None:
-        self.null = -1  # the container's /dev/null, checked
-        self.nothing = -1  # an empty read-only tmpfs, mounted once
-
-
-class Operation:
-    """One step. ``describe`` reads as a phrase: "mounting …", so that "error " + it makes a sentence."""
-
-    __slots__ = ()
-
-    def describe(self) -> str:
-        """What ``execute`` does."""
-        raise NotImplementedError
-
-    def execute(self, setup: Setup) -> None:
-        """Do it. Raises OSError, ValueError."""
-        raise NotImplementedError
 
 
 class Detach(Operation):
@@ -208,72 +177,6 @@ class Sysctl(Operation):
             os.close(fd)
 
 
-class Readonly(Operation):
-    """Make a path read-only where it exists."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def describe(self) -> str:
-        return f"making {quote(self.path)} read-only"
-
-    def execute(self, setup: Setup) -> None:
-        try:
-            target = setup.root.open(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        copy = tree.copy_tree(target, recursive=True)
-        tree.set_attributes(copy, tree.MOUNT_ATTR_RDONLY)
-        tree.move_mount(copy, target)
-        os.close(copy)
-        os.close(target)
-
-
-class Mask(Operation):
-    """Hide a path where it exists: a file behind /dev/null, a directory behind an empty one."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def describe(self) -> str:
-        return f"masking {quote(self.path)}"
-
-    def execute(self, setup: Setup) -> None:
-        try:
-            target = setup.root.open(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        if not mounting.is_directory(target):
-            _cover(_null(setup), target)
-        elif setup.nothing < 0:
-            m.mount("tmpfs", path_of(target), "tmpfs", m.MS_RDONLY, "size=0k,nr_inodes=2")
-            setup.nothing = setup.root.open(self.path)
-        else:
-            _cover(setup.nothing, target)
-        os.close(target)
-
-
-def _cover(with_: int, target: int) -> None:
-    copy = tree.copy_tree(with_)
-    tree.move_mount(copy, target)
-    os.close(copy)
-
-
-def _null(setup: Setup) -> int:
-    """The root's /dev/null, which must really be it: an image could offer another file (CVE-2025-31133)."""
-    if setup.null < 0:
-        fd = setup.root.open("/dev/null")
-        info = os.fstat(fd)
-        if info.st_rdev != _NULL or info.st_mode & 0o170000 != _S_IFCHR:
-            raise OSError(errno.EINVAL, "/dev/null is not the null device")
-        setup.null = fd
-    return setup.null
-
-
 class WorkingDirectory(Operation):
     """Make the program's working directory where missing, as runc does."""
 
@@ -345,14 +248,3 @@ class Names(Operation):
             uname.set_hostname(self.host)
         if self.domain:
             uname.set_domainname(self.domain)
-
-
-def execute(operations: "Sequence[Operation]", setup: Setup) -> None:
-    """Run a list in order. Raises StartFailure naming the operation that could not be done."""
-    for operation in operations:
-        try:
-            operation.execute(setup)
-        except OSError as problem:
-            raise of_setup(operation.describe(), problem) from problem
-        except ValueError as problem:
-            raise StartFailure("invalid", f"error {operation.describe()}: {problem}") from problem

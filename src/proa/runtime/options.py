@@ -55,21 +55,19 @@ _ATTRIBUTES = {
     m.MS_NOSYMFOLLOW: t.MOUNT_ATTR_NOSYMFOLLOW,
 }
 _RECURSIVE = {"r" + name: _ATTRIBUTES[bit] for name, bit in _SET.items() if bit in _ATTRIBUTES}
-_REFUSED = ("idmap", "ridmap", "remount")
+_REFUSED = ("idmap", "ridmap", "remount", "tmpcopyup")
 
 
 class Options:
     """``flags``: MS_* set; ``cleared``: MS_* asked to be off; ``recursive``: MOUNT_ATTR_* for the whole tree;
-    ``propagation``: MS_* of each such option; ``data``: for the file system; ``copy_up``: fill a tmpfs with what it
-    covers."""
+    ``propagation``: MS_* of each such option; ``data``: for the file system."""
 
-    __slots__ = ("cleared", "copy_up", "data", "flags", "propagation", "recursive")
+    __slots__ = ("cleared", "data", "flags", "propagation", "recursive")
 
     def __init__(self, words: "Iterable[str]") -> None:
         """Raises ValueError for an option that is known and cannot be had."""
         self.flags = self.cleared = self.recursive = 0
         self.propagation: list[int] = []
-        self.copy_up = False
         data = []
         for word in words:
             if not self._known(word):
@@ -89,8 +87,6 @@ class Options:
             self.propagation.append(_PROPAGATION[word[1:]] | m.MS_REC)
         elif word in _RECURSIVE:
             self.recursive |= _RECURSIVE[word]
-        elif word == "tmpcopyup":
-            self.copy_up = True
         elif word in _REFUSED or word.startswith("idmap="):
             raise ValueError(f"mount option {word} is not supported")
         else:

@@ -1,6 +1,7 @@
 """The parent's side of a launch: who forks init, orders it, lets it go, and starts more programs beside it.
 
-    init = launch_init(namespaces.clone_flags(spec), into=cgroup.into())     it waits, in its namespaces
+    init = launch_init(clone_flags(spec), into=cgroup.into())                 it waits, in its namespaces; or
+    init = launch(order, stdio, joins=cgroup.joins(), into=cgroup.into())     it has its order already: half a ms less
     master = configure(init, order, stdio, joins=cgroup.joins())              the root stands, the program is found
     release(init)                                                             the program runs
     program = start_exec(init, exec_order, stdio, joins=cgroup.joins())       one more
@@ -34,9 +35,10 @@ _SIGKILL = 9
 
 class Init:
     """A container's init. ``pid`` and ``pidfd`` are in the caller's view; ``namespaces`` are CLONE_NEW* of its own;
-    ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor."""
+    ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor.
+    ``ordered``: it was born with its order."""
 
-    __slots__ = ("channel", "into", "namespaces", "pid", "pidfd")
+    __slots__ = ("channel", "into", "namespaces", "ordered", "pid", "pidfd")
 
     def __init__(self, pid: int, pidfd: int, channel: "_socket.socket", namespaces: int, into: int = -1) -> None:
         self.pid = pid
@@ -44,6 +46,7 @@ class Init:
         self.channel = channel
         self.namespaces = namespaces
         self.into = into
+        self.ordered = False
 
 
 class Program:
@@ -79,6 +82,25 @@ def launch_init(namespaces: int, *, into: int = -1) -> Init:
     return Init(pid, process, channel, namespaces, into)
 
 
+def launch(order: "Order", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = (), into: int = -1) -> Init:
+    """Fork an init that has its order in memory and sets to work at once; go on with configure, the arguments the same.
+
+    Raises OSError, StartFailure. In a user namespace init must wait for its id maps: this is launch_init then.
+    """
+    validate.spec(order["spec"])
+    namespaces = clone_flags(order["spec"])
+    if namespaces & CLONE_NEWUSER:
+        return launch_init(namespaces, into=into)
+
+    def child(channel: "_socket.socket") -> None:
+        init.main(channel, namespaces, (order, stdio, joins))
+
+    pid, process, channel = _fork(namespaces & ~CLONE_NEWCGROUP, into, child)
+    made = Init(pid, process, channel, namespaces, into)
+    made.ordered = True
+    return made
+
+
 def configure(init: Init, order: "Order", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = ()) -> "int | None":
     """Order init to build the container around itself; returns once only execve is left. Raises StartFailure.
 
@@ -86,13 +108,14 @@ def configure(init: Init, order: "Order", stdio: "Sequence[int]" = (), *, joins:
     files (cgroup contract). Returns the terminal's master, the caller's from now on, or None.
     """
     try:
-        validate.spec(order["spec"])
-        if init.namespaces & CLONE_NEWUSER:
-            write_maps(init.pid, order["spec"])
-        messages.send_order(init.channel, order, stdio, joins)
+        if not init.ordered:
+            validate.spec(order["spec"])
+            if init.namespaces & CLONE_NEWUSER:
+                write_maps(init.pid, order["spec"])
+            messages.send_order(init.channel, order, stdio, joins)
         _await(init.channel)
         master = messages.receive_ready(init.channel)
-    except (StartFailure, scm.Gone, OSError, ValueError, TypeError, KeyError) as problem:
+    except (StartFailure, scm.Gone, OSError, ValueError) as problem:
         _give_up(init.pidfd, init.channel, problem)
     return master if master >= 0 else None
 
@@ -213,7 +236,8 @@ def _give_up(process: int, channel: "_socket.socket", problem: Exception) -> "No
     status = pidfd.status(process, block=True)
     os.close(process)
     if isinstance(problem, StartFailure):
-        raise problem
+        raise StartFailure(problem.kind, problem.text) from problem  # a new one: no cycle through the traceback
     if isinstance(problem, scm.Gone):
-        raise StartFailure("internal", f"init ended early, with status {status}") from problem
+        killed = ", killed: is the memory limit too low?" if status == 128 + _SIGKILL else ""
+        raise StartFailure("internal", f"init ended early with status {status}{killed}") from problem
     raise StartFailure("internal", f"cannot talk to init: {problem}") from problem

@@ -5,18 +5,17 @@ same effect, because the host's /proc can then be trusted to name descriptors.
 """
 
 from . import defaults
+from .hiding import Mask, Readonly
+from .operation import Operation
 from .operations import (
     BindRoot,
     Detach,
     Links,
-    Mask,
     MountInside,
     Names,
     Nodes,
     OpenRoot,
-    Operation,
     Pivot,
-    Readonly,
     ReadonlyRoot,
     RootMount,
     Sysctl,

@@ -12,7 +12,7 @@ import errno
 import os
 
 from ..linux import capability, execve, prctl, pty, rlimit, seccomp
-from . import lookup, user
+from . import lookup, ourselves, user
 from .failure import of_program, quote, reason
 from .messages import StartFailure
 
@@ -144,6 +144,8 @@ class Change:
         if not any(word.startswith("HOME=") for word in env):
             env.append("HOME=" + (self._identity.home or "/"))
         path = lookup.find(args[0], lookup.search_path(env))
+        if ourselves.asked_for(path):
+            raise StartFailure("not-executable", f"exec: {quote(args[0])}: permission denied")
         try:
             return execve.Image(path, args, env)
         except ValueError as problem:
@@ -175,9 +177,10 @@ def _directory_refused(path: str, problem: OSError) -> StartFailure:
 def _limit(name: str, soft: int, hard: int) -> None:
     try:
         rlimit.apply(name, soft, hard)
-    except (OSError, ValueError, KeyError) as problem:
-        why = reason(problem) if isinstance(problem, OSError) else "operation not permitted"
-        raise StartFailure("host-cannot", f"error setting rlimit {name} to {soft}:{hard}: {why}") from problem
+    except OSError as problem:
+        raise StartFailure("host-cannot", f"error setting {name} to {soft}:{hard}: {reason(problem)}") from problem
+    except ValueError as problem:  # how the resource module says EPERM and EINVAL
+        raise StartFailure("host-cannot", f"error setting {name} to {soft}:{hard}: {problem}") from problem
 
 
 def _set_groups(groups: "Sequence[int]") -> None:

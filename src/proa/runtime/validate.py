@@ -10,6 +10,7 @@ from .messages import StartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..oci.runtime import Linux, Process, Spec
@@ -42,23 +43,39 @@ def _need(true: object, what: str) -> None:
 
 def spec(value: "Spec") -> None:
     """Check a whole spec."""
+    _guarded(_spec, value)
+
+
+def process(value: "Process") -> None:
+    """Check a process, a container's first one or another."""
+    _guarded(_process, value)
+
+
+def _guarded(check: "Callable[[Any], None]", value: object) -> None:
+    try:
+        check(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:  # a shape that no check foresaw
+        raise StartFailure("invalid", f"invalid specification: {problem}") from problem
+
+
+def _spec(value: "Spec") -> None:
     _need(isinstance(value, dict), "not an object")
     root = _object(value, "root")
     _need(_absolute(root.get("path")), "root.path must be an absolute path")
-    process(_object(value, "process"))  # type: ignore[arg-type]  # what it is, is being checked
+    _process(_object(value, "process"))
     for name in ("hostname", "domainname"):
         text = value.get(name, "")
         _need(isinstance(text, str) and len(text.encode("utf-8", "surrogateescape")) <= NAME_MAX, f"{name} is too long")
     for mount in _objects(value, "mounts"):
-        _need(_absolute(mount.get("destination")), "a mount's destination must be an absolute path")
+        where = mount.get("destination", "")
+        _need(_absolute(where) and where.strip("/"), "a mount's destination must be an absolute path below /")
         _need(_strings(mount.get("options", [])), "a mount's options must be strings")
         _need(_strings([mount.get("source", ""), mount.get("type", "")]), "a mount's source and type must be strings")
     if "linux" in value:
         _linux(value["linux"])
 
 
-def process(value: "Process") -> None:
-    """Check a process, a container's first one or another."""
+def _process(value: "Any") -> None:
     _need(isinstance(value, dict), "process must be an object")
     args = value.get("args")
     _need(args and _strings(args), "process.args must be a list of strings, at least one")

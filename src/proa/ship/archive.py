@@ -18,8 +18,9 @@ import msgspec
 
 from ..errors import HostCannot, InvalidRequest
 from ..image import changes as change
-from ..image import content, derived, layer, store, unpack
-from ..image.tar import Limits
+from ..image import content, derived, store, unpack
+from ..image.member import Limits
+from ..image.receive import receive
 from ..oci.image import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Manifest
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def stage(source: Readable, places: Places, options: Options = Options(), limits
     defaults = change.apply({}, options.changes)
     writer = content.Writer(places)
     try:
-        index = layer.receive(source, writer, limits)
+        index = receive(source, writer, limits)
         writer.sync()
         return Staged(places, writer, index, _config(writer.digest, platform, defaults, options))
     except BaseException:

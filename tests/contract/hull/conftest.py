@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from contract.hull import world as worlds
 from contract.hull.world import World
 
@@ -26,7 +27,13 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 def left(world: World) -> list[str]:
     """Paths of whatever is still there: RUN's directories, shims' sockets, cgroups."""
     places = [f"{world.places.run}/containers", f"{world.places.run}/s", *world.cgroups()]
-    return [f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place) if _counts(place, name)]
+    return [
+        f"{place}/{name}"
+        for place in places
+        if os.path.isdir(place)
+        for name in os.listdir(place)
+        if _counts(place, name)
+    ]
 
 
 def _counts(place: str, name: str) -> bool:

@@ -9,8 +9,10 @@ import signal
 import socket
 
 import pytest
+
 from contract.hull.world import WITH_STDIN, World
 from proa.errors import Conflict
+from proa.hull import records
 from proa.hull.contract import Attachment, Refused
 
 
@@ -110,7 +112,7 @@ def test_clean_inside(world: World) -> None:
     """No signal is ignored or blocked, no descriptor but 0, 1 and 2 is open, for the program and for an exec."""
 
     async def test() -> None:
-        look = "grep -E 'Sig(Ign|Blk)' /proc/self/status; ls /proc/$$/fd"
+        look = "grep -E 'Sig(Ign|Blk)' /proc/self/status; ls /proc/$$/fd; true"
         handle = await world.start("sh", "-c", f"{look}; sleep 100")
         client = await world.attach(handle, Attachment(False, True, True, logs=True, stream=True, mux=True))
         said = await client.until(b"2\n")
@@ -130,6 +132,8 @@ def test_freeze(world: World) -> None:
         with pytest.raises(TimeoutError):
             while True:
                 await asyncio.wait_for(client.read(), 0.3)
+        with pytest.raises(Refused, match="is paused"):
+            await world.exec(handle, "true")
         await world.hull.freeze(handle, False)
         assert handle.status == "running"
         await client.until(b"x")
@@ -148,7 +152,7 @@ def test_delete_ends_what_runs(world: World) -> None:
         pid = handle.pid
         await world.hull.delete(handle)
         assert handle.status == "exited"
-        assert not os.path.exists(f"/proc/{pid}")
+        assert records.started(pid) == 0
         await world.hull.delete(handle)  # twice is fine
 
     world.run(test)
@@ -224,7 +228,7 @@ def test_shim_lost(world: World) -> None:
         exit = await asyncio.wait_for(world.hull.wait(handle), 10)
         assert (exit.status, exit.error) == (137, "shim lost")
         assert world.ops() == ["exited"]
-        await world.until(lambda: not os.path.exists(f"/proc/{pid}"), 5)
+        assert records.started(pid) == 0
 
     world.run(test)
 

@@ -1,4 +1,4 @@
-"""What a contract test of a hull stands on: a busybox root, a bundle, an engine's side with its spawner, in one folder."""
+"""What a contract test of a hull stands on: a busybox root, bundles, an engine's side and its spawner, in one folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from proa.cgroup import choose
 from proa.dockerapi.frames import Demultiplexer
 from proa.hull.contract import Attachment, Exit, Handle, Hull
 from proa.hull.spawn import Spawner
@@ -35,6 +36,7 @@ class World:
         self.spawner: Spawner
         self.handles: list[Handle] = []
         self.clients: list[Client] = []
+        self.cgroup = choose.detect(f"proa-{ENGINE}")
         _make_root(self.lower)
         os.makedirs(self.places.run)
 
@@ -48,6 +50,7 @@ class World:
             finally:
                 for handle in self.handles:
                     await self.hull.delete(handle)
+                self.hull.close()  # type: ignore[attr-defined]  # not the contract's: what an engine does at its end
                 await self.spawner.close()
                 for client in self.clients:
                     client.socket.close()
@@ -62,9 +65,10 @@ class World:
 
     def close(self) -> None:
         shutil.rmtree(self.directory)
+        choose.forget(self.cgroup)
 
     def bundle(self, *args: str, **changes: Any) -> dict[str, Any]:
-        """A bundle that runs ``args`` in the busybox root. ``changes``: stdio keys, or top-level ones of the spec's process."""
+        """A bundle that runs ``args`` in the busybox root. ``changes``: keys of stdio, or of the spec's process."""
         return make_bundle(self, list(args), **changes)
 
     async def create(self, *args: str, **changes: Any) -> Handle:
@@ -94,8 +98,13 @@ class World:
     async def exec(self, handle: Handle, *args: str, attachment: Attachment = ALL, **process: Any) -> Client:
         ours, theirs = socket.socketpair()
         name = uuid.uuid4().hex
-        with theirs:
+        try:
             await self.hull.exec(handle, name, make_process(list(args), **process), attachment, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return self._client(Client(ours, attachment.mux, name))
 
     def _client(self, client: Client) -> Client:
@@ -109,10 +118,7 @@ class World:
 
     def cgroups(self) -> list[str]:
         """The directories in which our groups are."""
-        from proa.cgroup import choose
-
-        value = choose.detect(f"proa-{ENGINE}")
-        return [f"{base}/{value['parent']}" for base in value["mounts"].values()]
+        return [f"{base}/{self.cgroup['parent']}" for base in self.cgroup["mounts"].values()]
 
     def ops(self) -> list[str]:
         return [message["op"] for message in self.heard]
@@ -174,15 +180,12 @@ def make_process(args: list[str], **changes: Any) -> dict[str, Any]:
         "user": {"uid": 0, "gid": 0},
         "env": ["PATH=/bin", "HOME=/root"],
         "terminal": False,
-        "capabilities": {
-            name: defaults.CAPABILITIES for name in ("bounding", "effective", "permitted")
-        },
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), defaults.CAPABILITIES),
         **changes,
     }
 
 
 def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]:
-    from proa.cgroup import choose
     from proa.runtime import defaults
 
     id = uuid.uuid4().hex * 2
@@ -198,7 +201,7 @@ def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]
     }
     resources = changes.pop("resources", {})
     init = bool(changes.pop("init", False))
-    cgroup = choose.detect(f"proa-{ENGINE}")
+    cgroup = world.cgroup
     process = make_process(args, **changes)
     process["terminal"] = stdio["terminal"]
     spec = {

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from proa.errors import HostCannot
 from proa.image.store import ImageRecord
 from proa.places import Places
-from proa.rootfs import block, build, tools
+from proa.rootfs import block, ext4, tools
 from proa.rootfs.block import Block
 from proa.rootfs.contract import Rootfs
 from proa.rootfs.overlay import Overlay
@@ -134,7 +135,9 @@ def test_prepare_is_quick(rootfs: Rootfs, record: ImageRecord, places: Places) -
     assert best < 0.005
 
 
-def test_prepare_does_not_sync(rootfs: Rootfs, record: ImageRecord, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_does_not_sync(
+    rootfs: Rootfs, record: ImageRecord, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = rootfs.unpack(record)
 
     def refused(*_: object) -> None:
@@ -147,28 +150,28 @@ def test_prepare_does_not_sync(rootfs: Rootfs, record: ImageRecord, places: Plac
 
 
 def test_a_missing_tool_is_named(places: Places, record: ImageRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "_PATH", "/nonexistent")
+    monkeypatch.setattr(tools, "PATH", ())
     monkeypatch.setattr(tools, "SHARED", places.state + "/none")
     with pytest.raises(HostCannot) as caught:
         Block(places).unpack(record)
-    assert caught.value.missing == "squashfs-tools" and caught.value.next_step.startswith("proa setup")
+    assert caught.value.missing == "e2fsprogs" and caught.value.next_step.startswith("proa setup")
 
 
 def test_a_tool_among_the_parts(places: Places, record: ImageRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = places.state + "/parts/squashfs-tools"
-    os.makedirs(where + "/root/usr/bin")
-    shutil.copy(shutil.which("sqfstar") or pytest.skip("no sqfstar"), where + "/root/usr/bin/sqfstar")
-    monkeypatch.setattr(tools, "_PATH", "/nonexistent")
+    where = places.state + "/parts/e2fsprogs"
+    os.makedirs(where + "/root/usr/sbin")
+    Path(where, "root/usr/sbin/mke2fs").touch(0o755)
+    monkeypatch.setattr(tools, "PATH", ())
     monkeypatch.setattr(tools, "SHARED", places.state + "/none")
     with pytest.raises(HostCannot):
-        tools.find("sqfstar", places)
+        tools.find("mke2fs", places)
     Path(where, "complete").write_text("{}")
-    assert tools.find("sqfstar", places) == [where + "/root/usr/bin/sqfstar"]
+    assert tools.find("mke2fs", places) == [where + "/root/usr/sbin/mke2fs"]
     os.makedirs(where + "/root/lib64")
     os.makedirs(where + "/root/usr/lib/x86_64-linux-gnu")
     loader = where + "/root/lib64/ld-linux-x86-64.so.2"
     Path(loader).write_text("")
-    found = tools.find("sqfstar", places)
+    found = tools.find("mke2fs", places)
     assert found[0] == loader and found[1] == "--library-path" and "x86_64-linux-gnu" in found[2]
 
 
@@ -197,8 +200,6 @@ def check_squashfs(places: Places, record: ImageRecord) -> None:
     for image in (plain, journal):
         check = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True)
         assert check.returncode == 0, check.stdout
-        names = subprocess.run(["debugfs", "-R", "ls -p /", image], capture_output=True, text=True).stdout
-        assert "/upper/" in names and "/work/" in names
         assert os.stat(image).st_blocks * 512 < 1 << 20
 
 
@@ -227,7 +228,7 @@ def test_a_failing_tool_leaves_nothing_and_says_why(
     with pytest.raises(Exception, match="status 3: broken") as caught:
         Block(places).unpack(record)
     assert caught.value.code == "block-image-failed"  # type: ignore[attr-defined]
-    assert [n for n in os.listdir(places.state + "/blocks") if not n.endswith(".lock")] == []
+    assert [n for n in os.listdir(places.state + "/blocks") if "blank" in n and not n.endswith(".lock")] == []
 
 
 def test_a_copied_disk_is_the_blank_one(places: Places) -> None:
@@ -238,7 +239,7 @@ def test_a_copied_disk_is_the_blank_one(places: Places) -> None:
         file.write(b"start")
         file.seek(5 << 20)
         file.write(b"middle")
-        file.truncate(1 << 30)
+        file.truncate(100 << 20)
     block.copy_sparse(source, where + "/copy")
     assert os.stat(where + "/copy").st_blocks <= os.stat(source).st_blocks
     assert subprocess.run(["cmp", source, where + "/copy"]).returncode == 0
@@ -292,5 +293,5 @@ def test_the_tools_do_not_see_our_environment(places: Places, monkeypatch: pytes
     monkeypatch.setenv("SECRET", "x")
     monkeypatch.setattr(tools, "find", lambda name, places: ["/bin/sh", "-c", "env >&2; exit 1"])
     with pytest.raises(Exception, match="LC_ALL=C") as caught:
-        build.ext4(places, tempfile.mkdtemp(dir=os.path.dirname(places.state)) + "/x", 1 << 20, journal=False)
+        ext4.make(places, tempfile.mkdtemp(dir=os.path.dirname(places.state)) + "/x", 1 << 20, journal=False)
     assert "SECRET" not in str(caught.value)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from proa.hull import detach
 
 
@@ -71,7 +72,10 @@ def test_nothing_is_lost_and_keys_are_found(reads: list[bytes], keys: bytes) -> 
         assert keys not in whole
 
 
-@given(st.lists(st.sampled_from([b"a", b"b", b"\x10", b"\x11", b"c"]), max_size=30), st.sampled_from([b"aab", b"aba", b"abab"]))
+@given(
+    st.lists(st.sampled_from([b"a", b"b", b"\x10", b"\x11", b"c"]), max_size=30),
+    st.sampled_from([b"aab", b"aba", b"abab"]),
+)
 def test_overlapping_keys(reads: list[bytes], keys: bytes) -> None:
     whole = b"".join(reads)
     out, detached = feed(keys, *reads)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from proa.hull import follow, log
 
 
@@ -27,7 +28,7 @@ def joined(pieces: list[tuple[int, bytes]], stream: int) -> bytes:
 
 def test_docker_format(tmp_path: Path) -> None:
     written = make(tmp_path / "log")
-    written.write(1, b"one\ntwo \"quoted\" \\n\ncaf\xc3\xa9 ")
+    written.write(1, b'one\ntwo "quoted" \\n\ncaf\xc3\xa9 ')
     written.write(2, b"err\n")
     written.write(1, b"\x00\x1b[0m\n")
     written.write(1, b"no newline")
@@ -65,7 +66,15 @@ def test_partial_line_waits(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=60) | st.sampled_from([b"\n", b"\xff\n", b"\\\n\n", b"\xed\xb2\x80\n", b"}\n{", "é\n".encode()]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2]),
+            st.binary(max_size=60)
+            | st.sampled_from([b"\n", b"\xff\n", b"\\\n\n", b"\xed\xb2\x80\n", b"}\n{", "é\n".encode()]),
+        )
+    )
+)
 def test_every_byte_comes_back(tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, bytes]]) -> None:
     written = make(tmp_path_factory.mktemp("log") / "log", max_size=300, max_file=1000)
     for stream, data in writes:

@@ -1,10 +1,10 @@
 """The datagrams between engine, spawner and shim."""
 
+import _socket
 import os
 import struct
 from collections.abc import Iterator
 
-import _socket
 import pytest
 
 from proa.hull import messages

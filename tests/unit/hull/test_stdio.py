@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from proa.dockerapi.frames import Demultiplexer
 from proa.hull.client_stream import QUEUE, Wants
 from proa.hull.log import JsonLog
@@ -19,7 +20,9 @@ from proa.hull.stdio import Streams
 class Bench:
     """A loop, and a program's streams with a log (or none)."""
 
-    def __init__(self, path: Path | None, *, terminal: bool = False, stdin: bool = True, max_size: int = 1 << 20) -> None:
+    def __init__(
+        self, path: Path | None, *, terminal: bool = False, stdin: bool = True, max_size: int = 1 << 20
+    ) -> None:
         self.loop = Loop()
         self.log = JsonLog({"path": str(path), "max_size": max_size, "max_file": 3}) if path else None
         self.detached = 0
@@ -257,7 +260,8 @@ def test_several_clients_may_type(bench: Bench) -> None:
     os.close(reader)
 
 
-def test_detach_keys(bench: Bench) -> None:
+def test_detach_keys(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "log", terminal=True)
     client = bench.attach(stdin=True, keys=b"\x10\x11")
     reader, writer = os.pipe()
     bench.streams.input_fd(writer)
@@ -270,6 +274,17 @@ def test_detach_keys(bench: Bench) -> None:
     assert bench.streams.clients == 0
     assert client.recv(10) == b""
     assert select.select([reader], [], [], 0)[0] == []  # not closed: the program goes on
+    os.close(reader)
+    bench.close()
+
+
+def test_no_detach_keys_without_a_terminal(bench: Bench) -> None:
+    client = bench.attach(stdin=True, keys=b"\x10\x11")
+    reader, writer = os.pipe()
+    bench.streams.input_fd(writer)
+    client.send(b"abc\x10\x11def")
+    bench.turn()
+    assert os.read(reader, 100) == b"abc\x10\x11def"
     os.close(reader)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from proa.image import layer, tar
 from proa.image.index import Index
-from proa.image.tar import Limits
+from proa.image.member import Limits
 
 END = bytes(10240)
 

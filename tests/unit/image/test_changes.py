@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from proa.errors import InvalidRequest
 from proa.image.changes import apply
 
@@ -19,7 +20,7 @@ from proa.image.changes import apply
         ("ENV A=1 B='x y' C=\"q\\\"r\" D=e\\ f", {"Env": ["A=1", "B=x y", 'C=q"r', "D=e f"]}),
         ("ENV A some text", {"Env": ["A=some text"]}),
         ("LABEL a=b c=", {"Labels": {"a": "b", "c": ""}}),
-        ("EXPOSE 80 53/udp 8000-8002", {"ExposedPorts": {p: {} for p in ("80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp")}}),
+        ("EXPOSE 80 53/udp 8-9", {"ExposedPorts": {p: {} for p in ("80/tcp", "53/udp", "8/tcp", "9/tcp")}}),
         ("USER 1:2", {"User": "1:2"}),
         ("WORKDIR a/../b", {"WorkingDir": "/b"}),
         ("VOLUME /a /b", {"Volumes": {"/a": {}, "/b": {}}}),

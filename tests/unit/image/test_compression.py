@@ -11,9 +11,10 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+
 from proa.errors import InvalidRequest
 from proa.image import compression
-from proa.image.tar import Limits
+from proa.image.member import Limits
 
 DATA = b"".join(b"line %d of a file\n" % n for n in range(100_000))
 

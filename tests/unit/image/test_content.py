@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from proa.errors import InvalidRequest, NotFound
 from proa.image import content
 from proa.oci import digest

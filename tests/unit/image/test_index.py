@@ -7,10 +7,11 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from proa.errors import InvalidRequest
 from proa.image import tar
 from proa.image.index import Directory, Index, canonical, merge
-from proa.image.tar import Limits
+from proa.image.member import Limits, Member
 from unit.image.tars import E, device, directory, hardlink, make, paths, read, symlink
 
 
@@ -20,7 +21,7 @@ def code(*entries: E) -> str:
     return caught.value.code
 
 
-def at(index: Index, path: str) -> tar.Member:
+def at(index: Index, path: str) -> Member:
     node = index.root
     for part in path.split("/"):
         node = node.children[part.encode()]  # type: ignore[assignment]
@@ -121,7 +122,9 @@ def layers(*archives: bytes) -> Index:
 
 def test_merge_carries_out_whiteouts() -> None:
     base = make(directory("d"), E("d/a", b"1"), E("d/b"), E("gone"), directory("o"), E("o/x"), E("file"))
-    upper = make(E("d/.wh.a"), E("d/c"), E(".wh.gone"), directory("o"), E("o/.wh..wh..opq"), E("o/y"), directory("file"))
+    upper = make(
+        E("d/.wh.a"), E("d/c"), E(".wh.gone"), directory("o"), E("o/.wh..wh..opq"), E("o/y"), directory("file")
+    )
     assert paths(layers(base, upper)) == ["d", "d/b", "d/c", "o", "o/y", "file"]
 
 

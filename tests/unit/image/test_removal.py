@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+
 from proa.image import removal
 from unit.image.users import as_nobody, open_directory
 
@@ -41,7 +44,7 @@ def test_a_link_a_file_and_nothing(tmp_path: Path) -> None:
     removal.remove(str(tmp_path / "no/such/parent"))
 
 
-@pytest.mark.parametrize("depth", [30, 33, 100, 3000])
+@pytest.mark.parametrize("depth", [30, 33, 100, 700])
 def test_depth(tmp_path: Path, depth: int) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
@@ -76,3 +79,15 @@ def test_strange_names(tmp_path: Path) -> None:
         Path(os.fsdecode(victim + b"/" + name + b"/" + name)).write_text("")
     removal.remove(os.fsdecode(victim))
     assert not os.path.exists(victim)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="flags need root and chattr")
+def test_immutable_files(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    (victim / "d/e").mkdir(parents=True)
+    (victim / "d/file").write_text("")
+    for flag, path in (("+a", victim / "d/file"), ("+i", victim / "d/e"), ("+i", victim / "d")):
+        if subprocess.run(["chattr", flag, path], capture_output=True).returncode:
+            pytest.skip("this file system has no such flags, or this user may not set them")
+    removal.remove(str(victim))
+    assert not victim.exists()

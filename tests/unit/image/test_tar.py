@@ -8,15 +8,16 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from proa.errors import InvalidRequest
 from proa.image import tar
-from proa.image.tar import Limits
+from proa.image.member import Limits, Member
 from unit.image.tars import END, E, device, directory, hardlink, header, make, padded, pax, read, symlink
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
-def members(data: bytes, limits: Limits | None = None) -> list[tar.Member]:
+def members(data: bytes, limits: Limits | None = None) -> list[Member]:
     return list(tar.members(tar.Stream(io.BytesIO(data)), limits or Limits()))
 
 

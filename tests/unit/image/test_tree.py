@@ -1,20 +1,18 @@
-"""image/tree.py and image/emit.py: what an index becomes, on disk and as a clean archive."""
+"""image/tree.py: what an index becomes on disk."""
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from proa.errors import HostCannot
-from proa.image import emit, tree
-from proa.image.index import Index, merge
+from proa.image import tree
 from unit.image.tars import END, E, device, directory, hardlink, header, make, pax, read, symlink
 from unit.image.users import as_nobody, open_directory
 
@@ -112,76 +110,3 @@ def test_an_ordinary_user_has_no_trees(entry: E) -> None:
 
     with open_directory() as place:
         as_nobody(work)
-
-
-@pytest.fixture
-def emitted() -> Iterator[object]:
-    files: list[object] = []
-
-    def run(*archives: bytes) -> tarfile.TarFile:
-        out = tempfile.TemporaryFile()  # noqa: SIM115
-        files.append(out)
-        with tempfile.TemporaryFile() as whole:
-            indexes = []
-            for number, data in enumerate(archives):
-                index = read(data)
-                _number(index, number)
-                indexes.append(index)
-            blobs = []
-            for data in archives:
-                blob = tempfile.TemporaryFile()  # noqa: SIM115
-                blob.write(data)
-                blob.flush()
-                blobs.append(blob)
-            with tree.Sources([blob.fileno() for blob in blobs]) as found:
-                emit.emit(merge(indexes), found, whole.fileno())
-            for blob in blobs:
-                blob.close()
-            whole.seek(0)
-            archive = tarfile.open(fileobj=io.BytesIO(whole.read()))  # noqa: SIM115
-        files.append(archive)
-        return archive
-
-    yield run
-    for file in files:
-        file.close()  # type: ignore[attr-defined]
-
-
-def _number(index: Index, source: int) -> None:
-    pending = [index.root]
-    while pending:
-        for child in pending.pop().children.values():
-            child.source = source
-            if hasattr(child, "children"):
-                pending.append(child)
-
-
-def test_emitted_archive_says_the_same(emitted) -> None:  # type: ignore[no-untyped-def]
-    archive = emitted(make(*SAMPLE))
-    found = {member.name: member for member in archive}
-    assert set(found) == {
-        "d", "d/f", "d/empty", "d/deep", "d/deep/er", "d/deep/er/f", "h", "s", "s2", "p", "null", "n" * 200, "x",
-    }  # fmt: skip
-    f, link = sorted((found["d/f"], found["h"]), key=lambda m: m.islnk())
-    assert archive.extractfile(f).read() == b"hello" * 1000
-    assert link.islnk() and link.linkname == f.name
-    assert (found["d/f"].mode, found["d/f"].uid, found["d/f"].gid) == (0o4751, 3, 4)
-    assert found["n" * 200].uid == 3_000_000 and found["n" * 200].mtime == (1 << 32) - 1
-    assert found["x"].pax_headers["SCHILY.xattr.user.a"] == "b"
-    assert (found["null"].devmajor, found["null"].devminor) == (1, 3)
-    assert found["s"].linkname == "/etc/passwd" and found["p"].isfifo()
-
-
-def test_emitted_merge_has_no_whiteouts_and_both_layers_data(emitted) -> None:  # type: ignore[no-untyped-def]
-    archive = emitted(
-        make(E("a", b"lower"), E("b", b"gone"), directory("d"), E("d/x", b"1")),
-        make(E(".wh.b"), E("c", b"upper"), E("d/.wh..wh..opq"), E("zz/.wh.nothing")),
-    )
-    assert {m.name for m in archive} == {"a", "c", "d", "zz"}
-    assert archive.extractfile("a").read() == b"lower" and archive.extractfile("c").read() == b"upper"
-
-
-def test_large_and_odd_sizes(emitted) -> None:  # type: ignore[no-untyped-def]
-    sizes = [0, 1, 511, 512, 513, 65536, 65537, 3_000_001]
-    archive = emitted(make(*(E(f"f{n}", os.urandom(n)) for n in sizes)))
-    assert [archive.extractfile(m).read().__len__() for m in archive] == sizes

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from proa.runtime import defaults, messages, parent
 BUSYBOX = "/bin/busybox"
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000:web:/home/web:/bin/sh\n"
 GROUP = "root:x:0:\nweb:x:1000:\nvideo:x:44:other,web\n"
-_LINKS = "sh cat ls id sleep true false mount mkdir touch echo stty tty ps hostname grep dd kill readlink stat pwd env test chmod ulimit ln"
+_LINKS = "sh cat ls id sleep true mount touch stty tty ps hostname grep kill readlink stat pwd"
 
 
 def _missing() -> str:
@@ -80,11 +81,12 @@ class Box:
         (self.image / "etc/passwd").write_text(PASSWD)
         (self.image / "etc/group").write_text(GROUP)
         self.count = 0
+        self.at_once = False  # born with the order, or waiting for it
         self.running: list[Running] = []
 
     def process(self, args: list[str], **fields: Any) -> Any:
         """An OCI process with Docker's capabilities; ``user`` is a USER text."""
-        sets = {name: defaults.CAPABILITIES for name in ("bounding", "effective", "permitted")}
+        sets = dict.fromkeys(("bounding", "effective", "permitted"), defaults.CAPABILITIES)
         user = {"uid": 0, "gid": 0, "username": fields.pop("user", "")}
         return {"args": args, "cwd": "/", "env": ["PATH=/bin"], "user": user, "capabilities": sets} | fields
 
@@ -114,11 +116,18 @@ class Box:
     def start(self, spec: Any, root: Any, *, group: Any = None, before_release: Any = None, **order: Any) -> Running:
         """Launch, configure, release. Raises StartFailure."""
         made = messages.order(spec, root, hierarchies=group.hierarchies if group else (), **order)
-        init = parent.launch_init(parent.clone_flags(spec), into=group.into() if group else -1)
-        joins = group.joins() if group else ()
-        master, output = self._streams(
-            bool(spec["process"].get("terminal")), lambda fds: parent.configure(init, made, fds, joins=joins)
-        )
+        into, joins = (group.into(), group.joins()) if group else (-1, ())
+
+        def call(fds: Any) -> Any:
+            nonlocal init
+            if self.at_once:
+                init = parent.launch(made, fds, joins=joins, into=into)
+            else:
+                init = parent.launch_init(parent.clone_flags(spec), into=into)
+            return parent.configure(init, made, fds, joins=joins)
+
+        init: Any = None
+        master, output = self._streams(bool(spec["process"].get("terminal")), call)
         if before_release:
             before_release(init)
         try:
@@ -128,7 +137,9 @@ class Box:
             raise
         return self._keep(Running(init, output if master is None else master))
 
-    def exec(self, beside: Running, args: list[str], *, joins: Any = (), seccomp: bytes = b"", **fields: Any) -> Running:
+    def exec(
+        self, beside: Running, args: list[str], *, joins: Any = (), seccomp: bytes = b"", **fields: Any
+    ) -> Running:
         """One more program."""
         order = messages.exec_order(self.process(args, **fields), seccomp=seccomp)
         assert isinstance(beside.init, parent.Init)
@@ -175,12 +186,27 @@ class Box:
                 continue
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Any:
-    """A ``Box``; skipped where containers cannot be had."""
+@pytest.fixture(params=["ordered", "waiting"])
+def box(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    """A ``Box``, for each of the two ways to launch; skipped where containers cannot be had."""
     missing = _missing()
     if missing:
         pytest.skip(missing)
     made = Box(tmp_path)
+    made.at_once = request.param == "ordered"
     yield made
     made.close()
+
+
+@pytest.fixture
+def open_box() -> Any:
+    """A ``Box`` that every user can reach."""
+    missing = _missing()
+    if missing:
+        pytest.skip(missing)
+    directory = Path(tempfile.mkdtemp(prefix="proa-unit-", dir="/tmp"))
+    directory.chmod(0o755)
+    made = Box(directory)
+    yield made
+    made.close()
+    shutil.rmtree(directory)

@@ -34,7 +34,7 @@ def test_nothing_is_left_open_or_unreaped(box: Any) -> None:
 
 
 def test_process_one_is_the_program(box: Any) -> None:
-    status, text = box.run("echo $$; ps -o pid,args; hostname; pwd; cat /proc/1/comm; true")
+    _, text = box.run("echo $$; ps -o pid,args; hostname; pwd; cat /proc/1/comm; true")
     lines = text.splitlines()
     assert lines[0] == "1" and lines[-3:] == ["box", "/", "sh"]
 
@@ -53,12 +53,14 @@ def test_capabilities_are_dockers(box: Any) -> None:
 
 
 def test_masked_and_readonly_paths(box: Any) -> None:
-    _, text = box.run("cat /proc/keys; cat /proc/timer_list; ls /sys/firmware; ls /proc/acpi 2>/dev/null; echo x >/proc/sys/kernel/hostname")
+    _, text = box.run("cat /proc/keys /proc/timer_list; ls /sys/firmware; echo x >/proc/sys/kernel/hostname")
     assert text == "sh: can't create /proc/sys/kernel/hostname: Read-only file system\n"
 
 
 def test_dev_is_laid_out_as_docker_does(box: Any) -> None:
-    _, text = box.run("ls /dev; readlink /dev/ptmx; readlink /dev/stdin; echo x >/dev/null; stat -c %a /dev /dev/shm /dev/null")
+    _, text = box.run(
+        "ls /dev; readlink /dev/ptmx; readlink /dev/stdin; echo x >/dev/null; stat -c %a /dev /dev/shm /dev/null"
+    )
     names = "core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
     assert text.split() == [*names, "pts/ptmx", "/proc/self/fd/0", "755", "1777", "666"]
 
@@ -165,7 +167,7 @@ def test_binds(box: Any) -> None:
         ]
 
     script = "cat /new/dir/file; touch /new/dir/x; echo changed > /new/file; stat -c %a /t; grep ' /t ' /proc/mounts"
-    status, text = box.run(script, change=change)
+    _, text = box.run(script, change=change)
     lines = text.splitlines()
     assert lines[0] == "hellotouch: /new/dir/x: Read-only file system" and lines[1] == "700"
     assert "noexec" in lines[2] and (folder / "file").read_text() == "changed\n"
@@ -198,7 +200,7 @@ def test_an_image_with_symlinks_where_mounts_go_reaches_nothing_outside(box: Any
 def test_proc_behind_a_symlink_is_refused(box: Any) -> None:
     (box.image / "proc").rmdir()
     (box.image / "proc").symlink_to("/tmp")
-    with pytest.raises(StartFailure, match="not a directory"):
+    with pytest.raises(StartFailure, match="ordinary directory"):
         box.run(["true"])
 
 
@@ -222,13 +224,29 @@ def test_terminal(box: Any) -> None:
 
 def test_exec_joins_everything(box: Any) -> None:
     beside = box.start(*box.spec(["sleep", "100"]))
-    status, text = box.exec(beside, ["sh", "-c", "hostname; ls /proc/$$/fd; grep Sig.[gl] /proc/self/status; cat /proc/1/comm"]).finish()
+    status, text = box.exec(
+        beside, ["sh", "-c", "hostname; ls /proc/$$/fd; grep Sig.[gl] /proc/self/status; cat /proc/1/comm"]
+    ).finish()
     assert status == 0
-    assert text.split() == ["box", "0", "1", "2", "SigBlk:", "0" * 16, "SigIgn:", "0" * 16, "SigCgt:", "0" * 16, "sleep"]
+    assert text.split() == [
+        "box",
+        "0",
+        "1",
+        "2",
+        "SigBlk:",
+        "0" * 16,
+        "SigIgn:",
+        "0" * 16,
+        "SigCgt:",
+        "0" * 16,
+        "sleep",
+    ]
     for name in ("mnt", "pid", "uts", "ipc", "net"):
         script = f"[ $(readlink /proc/1/ns/{name}) = $(readlink /proc/self/ns/{name}) ]"
         assert box.exec(beside, ["sh", "-c", script]).finish() == (0, "")
-    status, text = box.exec(beside, ["sh", "-c", "tty; stty size"], terminal=True, consoleSize={"height": 5, "width": 9}).finish()
+    status, text = box.exec(
+        beside, ["sh", "-c", "tty; stty size"], terminal=True, consoleSize={"height": 5, "width": 9}
+    ).finish()
     assert (status, text.split()) == (0, ["/dev/pts/0", "5", "9"])
     assert box.exec(beside, ["sh", "-c", "id -u; kill -15 $$"], user="web").finish() == (143, "1000\n")
 
@@ -256,7 +274,9 @@ def test_exec_refuses_a_directory_of_the_host(box: Any) -> None:
 def test_init_stays_reaps_and_forwards(box: Any) -> None:
     assert box.run("exit 3", init=True) == (3, "")
     assert box.run("trap 'exit 9' TERM; kill -TERM 1; sleep 5 & wait", init=True) == (9, "")
-    _, text = box.run("(sleep 0.1 &) ; sleep 0.3; cat /proc/1/comm /proc/1/cmdline; ps -o stat | grep -c Z; echo $$", init=True)
+    _, text = box.run(
+        "(sleep 0.1 &) ; sleep 0.3; cat /proc/1/comm /proc/1/cmdline; ps -o stat | grep -c Z; echo $$", init=True
+    )
     assert text.replace("\0", "").split() == ["init", "init0", "2"] or text.split("\n")[1].startswith("init")
     _, text = box.run("ls -l /proc/1/exe 2>&1; cat /proc/1/environ 2>&1; grep CapPrm /proc/1/status", init=True)
     assert text.count("ermission denied") == 2 and text.split()[-1] == f"{1 << 5:016x}"
@@ -302,16 +322,14 @@ def test_devices_are_bound_where_they_may_not_be_made(box: Any) -> None:
     assert box.run("ls /dev/null /dev/urandom; grep -c ' /dev/null ' /proc/mounts", may=may)[1].split()[-1] == "1"
 
 
-def test_user_namespace(box: Any) -> None:
+def test_user_namespace(open_box: Any) -> None:
     def change(spec: Any) -> None:
         spec["linux"]["namespaces"].append({"type": "user"})
         spec["linux"]["uidMappings"] = spec["linux"]["gidMappings"] = [
             {"containerID": 0, "hostID": 100000, "size": 65536}
         ]
 
-    for path in [box.directory, *box.directory.parents][:4]:
-        path.chmod(path.stat().st_mode | 1)  # a user of the namespace must be able to reach the root
-    status, text = box.run("cat /proc/self/uid_map; id -u; echo x >/dev/null && echo ok", change=change)
+    _, text = open_box.run("cat /proc/self/uid_map; id -u; echo x >/dev/null && echo ok", change=change)
     assert text.split() == ["0", "100000", "65536", "0", "ok"]
 
 
@@ -328,7 +346,7 @@ def test_privileged_sees_and_may_all(box: Any) -> None:
         spec["linux"]["maskedPaths"] = spec["linux"]["readonlyPaths"] = []
 
     every = {name: list(capability.NAMES) for name in ("bounding", "effective", "permitted")}
-    status, text = box.run(
+    _, text = box.run(
         "grep CapEff /proc/self/status; mount -t tmpfs x /tmp && echo ok", capabilities=every, change=change
     )
     held = capability.get()[1]
@@ -339,4 +357,7 @@ def test_sysctl_of_its_own_namespace(box: Any) -> None:
     def change(spec: Any) -> None:
         spec["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096"}
 
-    assert box.run("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax", change=change)[1].split() == ["1", "4096"]
+    assert box.run("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax", change=change)[1].split() == [
+        "1",
+        "4096",
+    ]

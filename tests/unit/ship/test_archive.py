@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -9,9 +10,10 @@ import os
 from pathlib import Path
 
 import pytest
+
 from proa.errors import InvalidRequest, NotFound, ProaError
-from proa.image import collect, content, layer, store, unpack
-from proa.image.tar import Limits
+from proa.image import collect, content, room, store, unpack
+from proa.image.member import Limits
 from proa.oci import digest
 from proa.places import Places
 from proa.ship import archive
@@ -91,7 +93,7 @@ def test_terabytes_are_refused_at_once(places: Places) -> None:
 def test_what_does_not_fit_on_the_disk_is_refused_at_its_header(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layer, "RESERVE", 1 << 60)
+    monkeypatch.setattr(room, "RESERVE", 1 << 60)
     with pytest.raises(ProaError) as caught:
         archive.import_tar(io.BytesIO(DATA), places)
     assert caught.value.code == "disk-full" and stored(places) == ["/content/oci-layout"]
@@ -148,6 +150,46 @@ def test_leftovers_of_a_killed_engine(places: Places) -> None:
     assert collect.settle(places) == 0
 
 
+def test_sweep_removes_what_no_image_uses(places: Places) -> None:
+    kept = archive.import_tar(io.BytesIO(DATA), places)
+    before = stored(places)
+    lost = archive.import_tar(io.BytesIO(make(E("other"))), places)
+    Path(unpack.place(places, digest.of(b"half")) + ".lock").touch()
+    os.makedirs(unpack.blocks(places))
+    Path(unpack.block_place(places, lost.root)).touch()
+    Path(unpack.blocks(places), "blank-64.ext4").touch()
+    assert collect.sweep(places, [kept]) == 6 - (not unpack.able(places))
+    assert stored(places) == sorted([*before, "/blocks/blank-64.ext4"])
+    assert collect.sweep(places, [kept]) == 0 and store.load(places, kept.manifest) == kept
+
+
+def test_sweep_of_nothing(places: Places) -> None:
+    assert collect.sweep(places, []) == 0
+
+
 def test_limits_hold(places: Places) -> None:
     with pytest.raises(InvalidRequest):
         archive.import_tar(io.BytesIO(DATA), places, limits=Limits(entries=1))
+
+
+def test_a_full_disk_in_the_middle(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    content.prepare(places)
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ProaError) as caught:
+        archive.import_tar(io.BytesIO(DATA), places)
+    assert caught.value.code == "disk-full"
+    monkeypatch.undo()
+    assert stored(places) == ["/content/oci-layout"]
+
+
+def test_a_tree_that_fails_does_not_cost_the_image(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(unpack, "able", lambda places: True)
+    monkeypatch.setattr(unpack, "apply", refused)
+    record = archive.import_tar(io.BytesIO(DATA), places)
+    assert store.load(places, record.manifest) == record

@@ -1,7 +1,7 @@
 """The guest's boot image: an initramfs of our interpreter, the guest's modules precompiled, and kernel modules.
 
-Nothing is guessed about what the guest imports: a dry run of its program, by the same interpreter, says so. The archive is
-written here, without any tool or privilege (device nodes are only entries), uncompressed: unpacking would cost the
+Nothing is guessed about what the guest imports: a dry run of its program, by the same interpreter, says so. The archive
+is written here, without any tool or privilege (device nodes are only entries), uncompressed: unpacking would cost the
 emulated guest more than reading does. Cached by the hash of all that went in.
 """
 

@@ -1,22 +1,17 @@
 """VmCarrier: what a shim does for a virtual machine. See hull/carrier for the contract, hull/vm/port for the guest's.
 
-    start    QEMU in its jail → state.json → the template's devices read → continue → clock, entropy, mount, run
-    exited   the guest's word, behind all output, its disk written: QEMU is killed, then the shim is told
-    crash    QEMU gone without that word, or a guest that does not speak the protocol: 137 with its console's last lines
+start    QEMU in its jail → state.json → template restored → clock, entropy, mount, run → the guest says "running"
+exited   the guest's word, behind all output, its disk written: QEMU is killed, then the shim is told
+crash    QEMU gone without that word, or a guest that does not speak the protocol: 137 with its console's last lines
 """
 
 import os
 import time
 
-import _signal
-
 from ...cgroup import choose
-from ...linux import pidfd
-from .. import loop as loops
 from ..carrier import Refusal
-from . import disks, machine, process, qmp
-from .console import Console
-from .port import Hangup, Malformed, Port
+from . import disks, machine, qmp
+from .qemu import Qemu
 from .streams import Sink, Source
 
 TYPE_CHECKING = False
@@ -26,19 +21,21 @@ if TYPE_CHECKING:
     from ...cgroup.contract import Cgroup
     from ...oci.runtime import Process
     from ..bundle import Bundle
-    from ..carrier import Done, Host
+    from ..carrier import Done, Failure, Host
     from ..loop import Timer
     from ..stdio import Streams
 
 START_SECONDS = 180.0
 END_SECONDS = 15.0
-FREEZE_SECONDS = 30.0
+TEXT_MAX = 4096
 _SEED_BYTES = 64
+_SIGKILL = 9
 _KILLED = 137
+_KINDS = ("not-found", "not-executable", "denied", "invalid", "host-cannot", "internal")
 
 
 class Program:
-    """One program of the guest, as the shim sees it."""
+    """One program of the guest, as the shim sees it. ``done`` is None once its start was answered."""
 
     __slots__ = ("done", "sink", "source")
 
@@ -46,6 +43,12 @@ class Program:
         self.source = source
         self.sink = sink
         self.done: "Done | None" = done
+
+    @property
+    def numbers(self) -> "dict[str, int]":
+        """Its streams on the port, as an order names them."""
+        out, err = self.source.numbers
+        return {"stdin": self.sink.stream if self.sink else 0, "stdout": out, "stderr": err}
 
 
 class VmCarrier:
@@ -57,89 +60,87 @@ class VmCarrier:
         self._fds = fds
         self._host = host
         self._programs: "dict[str, Program]" = {}
-        self._next = 1
-        self._pid = 0
-        self._pidfd = -1
-        self._port: "Port | None" = None
-        self._qmp: "qmp.Qmp | None" = None
-        self._console: "Console | None" = None
+        self._streams = 1
+        self._qemu: "Qemu | None" = None
         self._group: "Cgroup | None" = None
         self._timer: "Timer | None" = None
         self._size: "dict[str, Any] | None" = None
         self._ordered = False
         self._frozen = False
+        self._ending = False
         self._over = False
 
     # hull.carrier.Carrier
 
     def start(self, streams: "Streams", done: "Done") -> None:
-        """Restore the template and run the program in it."""
-        channels = process.Channels()
-        files = self._files()
+        """See ``hull.carrier``: restore the template and run the program in it."""
         self._group = choose.open(self._bundle["cgroup"], self._bundle["id"])
+        self._group.create(self._machine["resources"])
+        files = self._files()
         try:
-            self._group.create(self._machine["resources"])
-            self._pid, self._pidfd = process.launch(
-                self._machine["command"], self._machine["env"], channels, files, self._machine["jail"]
+            self._qemu = Qemu(
+                self._host.loop, self, self._machine["command"], self._machine["env"], files, self._machine["jail"]
             )
-            self._group.join(self._pid)
         finally:
             for fd in files.values():
                 os.close(fd)
-        self._watch(channels)
-        self._programs[""] = self._program(streams, done)
-        self._host.record(self._pid, {"hull": self._machine["facts"]})
+        self._group.join(self._qemu.pid)
+        self._programs[""] = self._program(self._qemu, streams, done)
+        self._host.record(self._qemu.pid, {"hull": self._machine["facts"]})
         self._timer = self._host.loop.after(START_SECONDS, self._late)
-        self._restore()
 
     def exec(self, exec_id: str, process: "Process", streams: "Streams", done: "Done") -> None:
-        """Have the guest start one more program."""
-        program = self._programs[exec_id] = self._program(streams, done)
-        self._send({"op": "exec", "exec": exec_id, "process": process, **_numbers(program)})
+        """See ``hull.carrier``: the guest starts one more program."""
+        qemu = self._running_qemu()
+        program = self._programs[exec_id] = self._program(qemu, streams, done)
+        qemu.send({"op": "exec", "exec": exec_id, "process": process, **program.numbers})
 
     def signal(self, target: str, number: int) -> None:
-        """Send a signal inside. A stopped machine hears only SIGKILL, which ends it."""
-        if self._frozen and not target and number == _signal.SIGKILL:
+        """See ``hull.carrier``. SIGKILL to the program ends it whatever the machine does, be it stopped or hung."""
+        if not target and number == _SIGKILL:
             self.end()
             return
-        self._send({"op": "signal", "target": target, "signal": number})
+        self._running_qemu().send({"op": "signal", "target": target, "signal": number})
 
     def resize(self, target: str, height: int, width: int) -> None:
-        """Tell a terminal inside its size; what is asked before the start is done then."""
+        """See ``hull.carrier``. What is asked before the start is done then."""
         message = {"op": "resize", "target": target, "height": height, "width": width}
         if not target and not self._ordered:
             self._size = message
-            return
-        self._send(message)
+        else:
+            self._running_qemu().send(message)
 
     def freeze(self, frozen: bool) -> None:
-        """Stop or continue the whole machine."""
-        if self._qmp is None:
-            raise Refusal("invalid", "the virtual machine is not running")
+        """See ``hull.carrier``: the whole machine stands still."""
         try:
-            self._qmp.execute("stop" if frozen else "cont", None, FREEZE_SECONDS)
+            self._running_qemu().freeze(frozen)
         except qmp.QmpError as problem:
             raise Refusal("internal", str(problem)) from problem
         self._frozen = frozen
 
     def end(self) -> None:
-        """Kill the program inside, so that its disk is left in order; a machine that does not answer is killed itself."""
-        if self._over or self._pidfd < 0:
+        """See ``hull.carrier``. The program is killed inside, so that its disk is left in order; a machine that has not
+        started it, or does not answer, is killed itself."""
+        qemu = self._qemu
+        if self._over or self._ending or qemu is None:
             return
+        self._ending = True
         program = self._programs.get("")
         if program is None or program.done is not None:
-            self._kill()
+            qemu.kill()
             return
         if self._frozen:
             self.freeze(False)
-        self._send({"op": "end"})
-        self._host.loop.after(END_SECONDS, self._kill)
+        qemu.send({"op": "end"})
+        self._timer = self._host.loop.after(END_SECONDS, qemu.kill)
 
     def cleanup(self) -> None:
-        """QEMU is gone, and all that was opened for it."""
-        self._kill()
-        self._unwatch()
-        self._reap()
+        """See ``hull.carrier``."""
+        self._over = True
+        self._stop_timer()
+        if self._qemu is not None:
+            self._qemu.close()
+            self._qemu = None
         if self._group is not None:
             self._group.close()
             self._group.remove()
@@ -148,198 +149,92 @@ class VmCarrier:
             os.close(fd)
         self._fds.clear()
 
-    # the machine
+    # qemu.Owner
 
-    def _files(self) -> "dict[int, int]":
-        found: "dict[int, int]" = {}
-        try:
-            found[machine.RAM] = os.dup(self._fds["template"])
-            found[machine.STATE] = os.open(self._machine["state"], os.O_RDONLY | os.O_CLOEXEC)
-            for disk in self._bundle["disks"]:
-                if disk["role"] == "root":
-                    found[machine.ROOT] = disks.open_image(disk["path"])
-                else:
-                    found[machine.UPPER] = disks.open_upper(disk["path"])
-        except BaseException:
-            for fd in found.values():
-                os.close(fd)
-            raise
-        return found
+    def restored(self) -> None:
+        """The machine goes on where its template stopped: give it what must be its own, and its orders."""
+        qemu, bundle = self._running_qemu(), self._bundle
+        volatile = bool(bundle.get("volatile"))
+        qemu.send({"op": "clock", "ns": time.time_ns()})
+        qemu.send({"op": "entropy", "hex": os.urandom(_SEED_BYTES).hex()})
+        qemu.send({"op": "mount", "machine_id": bundle["id"][:32], "volatile": volatile})
+        order = {
+            "spec": bundle["spec"],
+            "init": bundle["init"],
+            "nofile": bundle["nofile"],
+            "seccomp": _read(bundle["seccomp"]).hex(),
+        }
+        qemu.send({"op": "run", **order, **self._programs[""].numbers})
+        self._ordered = True
+        if self._size is not None:
+            qemu.send(self._size)
 
-    def _watch(self, channels: process.Channels) -> None:
-        loop = self._host.loop
-        self._port = Port(channels.port)
-        self._console = Console(channels.console)
-        self._qmp = qmp.Qmp(channels.qmp, self._on_event)
-        loop.add(channels.port, self._on_port)
-        loop.add(channels.qmp, self._on_qmp)
-        loop.add(channels.console, self._on_console)
-        loop.add(self._pidfd, self._on_death)
-
-    def _unwatch(self) -> None:
-        loop = self._host.loop
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._port is not None and self._qmp is not None and self._console is not None:
-            for fd in (self._port.fd, self._qmp.fd, self._console.fd):
-                loop.remove(fd)
-                os.close(fd)
-            self._port = self._qmp = self._console = None
-
-    def _restore(self) -> None:
-        if self._qmp is None:
+    def heard(self, stream: int, message: "Any") -> None:
+        """A message, or output."""
+        if not stream:
+            handler = _HANDLERS.get(message["op"])
+            if handler is not None:
+                handler(self, message)
             return
-        capabilities = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
-        self._qmp.request("migrate-set-capabilities", {"capabilities": capabilities}, self._checked)
-        self._qmp.request("migrate-incoming", {"uri": f"fd:{machine.STATE}"}, self._checked)
+        for program in self._programs.values():
+            if stream in program.source.numbers:
+                program.source.push(stream, message)
+                return
 
-    def _checked(self, answer: "dict[str, Any]") -> None:
-        if "error" in answer:
-            self._spoiled(str(answer["error"].get("desc", "refused")))
-
-    def _on_event(self, name: str, data: "dict[str, Any]") -> None:
-        if name == "MIGRATION" and data.get("status") == "completed" and self._qmp is not None:
-            self._qmp.request("cont", None, self._continued)
-        elif name == "MIGRATION" and data.get("status") == "failed":
-            self._spoiled("its state could not be loaded")
-
-    def _spoiled(self, why: str) -> None:
+    def spoiled(self, why: str) -> None:
         """The template cannot be restored: the next machine makes a new one."""
         try:
             os.unlink(self._machine["template"] + "/meta.json")
         except OSError:
             pass  # somebody else was quicker, or it is not ours
-        self._crash(f"the virtual machine's template cannot be restored: {why}")
+        self.gone(f"the virtual machine's template cannot be restored: {why}")
 
-    def _continued(self, answer: "dict[str, Any]") -> None:
-        if "error" in answer:
-            self._spoiled(str(answer["error"].get("desc", "refused")))
+    def gone(self, why: str) -> None:
+        """The machine has ended without the guest's word, or is ended here."""
+        if self._over or self._qemu is None:
             return
-        program = self._programs[""]
-        bundle = self._bundle
-        volatile = bool(bundle.get("volatile"))
-        self._send({"op": "clock", "ns": time.time_ns()})
-        self._send({"op": "entropy", "hex": os.urandom(_SEED_BYTES).hex()})
-        self._send({"op": "mount", "machine_id": bundle["id"][:32], "volatile": volatile})
-        self._send(
-            {
-                "op": "run",
-                "spec": bundle["spec"],
-                "init": bundle["init"],
-                "nofile": bundle["nofile"],
-                "seccomp": _read(bundle["seccomp"]).hex(),
-                "volatile": volatile,
-                **_numbers(program),
-            }
-        )
-        self._ordered = True
-        if self._size is not None:
-            self._send(self._size)
-
-    # what arrives
-
-    def _on_qmp(self, _events: int) -> None:
-        try:
-            if self._qmp is not None:
-                self._qmp.receive()
-        except qmp.QmpGone:
-            if self._qmp is not None:
-                self._host.loop.remove(self._qmp.fd)  # its end is told by its pidfd
-        except qmp.QmpError as problem:
-            self._crash(str(problem))
-
-    def _on_console(self, _events: int) -> None:
-        if self._console is not None and not self._console.drain():
-            self._host.loop.remove(self._console.fd)
-
-    def _on_port(self, events: int) -> None:
-        try:
-            if events & ~loops.OUT:
-                self._receive()
-            self._flush()
-        except Hangup:
-            if self._port is not None:
-                self._host.loop.remove(self._port.fd)
-        except Malformed as problem:
-            self._crash(f"the virtual machine's process 1 broke the protocol: {problem}")
-
-    def _receive(self) -> None:
-        port = self._port
-        if port is None:
-            return
-        for stream, message in port.receive():
-            if self._over:
-                return
-            if stream:
-                self._output(stream, message)
-                continue
-            handler = _HANDLERS.get(message["op"])
-            if handler is not None:
-                _obey(handler, self, message)
-
-    def _output(self, stream: int, data: bytes) -> None:
-        for program in self._programs.values():
-            if stream in program.source.numbers:
-                program.source.push(stream, data)
-                return
-
-    def _on_death(self, _events: int) -> None:
-        """QEMU is gone. What it had said before is still to be read."""
-        self._host.loop.remove(self._pidfd)
-        try:
-            while self._port is not None and not self._over:
-                self._receive()
-        except (Hangup, Malformed):
-            pass  # read to the end
-        self._crash("the virtual machine ended unexpectedly")
-
-    def _send(self, message: "dict[str, Any]") -> None:
-        if self._port is not None:
-            self._port.send(message)
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._port is None:
-            return
-        try:
-            self._port.flush()
-        except Hangup:
-            return
-        self._host.loop.change(self._port.fd, loops.IN | loops.OUT if self._port.pending else loops.IN)
+        self._close()
+        error = "" if self._ending else f"{why}\n{self._qemu.last_words()}".strip()
+        for target in [target for target in self._programs if target]:
+            self._lose(target)
+        program = self._programs.get("")
+        if program is not None and program.done is not None:
+            self._answer("", {"kind": "internal", "text": error or "it was ended"}, 0)
+        else:
+            self._host.exited("", _KILLED, error)
 
     # what the guest says
 
     def _running(self, _message: "dict[str, Any]") -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._tell("", None, self._pid)
+        self._stop_timer()
+        self._answer("", None, self._qemu.pid if self._qemu is not None else 0)
 
     def _failed(self, message: "dict[str, Any]") -> None:
-        error = message["error"]
-        self._over = True
-        self._kill()
-        self._tell("", {"kind": str(error["kind"]), "text": str(error["text"])}, 0)
+        failure = _failure(message)
+        self._close()
+        self._answer("", failure, 0)
 
     def _exec_running(self, message: "dict[str, Any]") -> None:
-        self._tell(message["exec"], None, int(message["pid"]))
+        self._answer(message["exec"], None, int(message["pid"]))
 
     def _exec_failed(self, message: "dict[str, Any]") -> None:
-        error = message["error"]
-        self._tell(message["exec"], {"kind": str(error["kind"]), "text": str(error["text"])}, 0)
-        self._programs.pop(message["exec"], None)
+        self._answer(message["exec"], _failure(message), 0)
+        self._forget(message["exec"])
 
     def _exec_exited(self, message: "dict[str, Any]") -> None:
-        if self._programs.pop(message["exec"], None) is not None:
-            self._host.exited(message["exec"], int(message["status"]))
+        status = int(message["status"]) & 0xFF
+        if message["exec"] and self._forget(message["exec"]):
+            self._host.exited(message["exec"], status)
 
     def _exited(self, message: "dict[str, Any]") -> None:
-        status = int(message["status"])
+        status = int(message["status"]) & 0xFF
+        if self._programs[""].done is not None:
+            raise ValueError("exited before it ran")
         if message.get("oom"):
             self._host.oom()
-        self._over = True
-        self._kill()
+        for target in [target for target in self._programs if target]:
+            self._lose(target)
+        self._close()
         self._host.exited("", status)
 
     def _oom(self, _message: "dict[str, Any]") -> None:
@@ -356,84 +251,94 @@ class VmCarrier:
             if program.sink is not None and program.sink.stream == message["stream"]:
                 program.sink.granted()
 
-    # ends
+    # the machine
 
-    def _late(self) -> None:
-        self._crash(f"the virtual machine did not start its program within {START_SECONDS:.0f} s")
+    def _running_qemu(self) -> Qemu:
+        if self._qemu is None or self._over:
+            raise Refusal("invalid", "the virtual machine is not running")
+        return self._qemu
 
-    def _crash(self, why: str) -> None:
-        if self._over:
+    def _files(self) -> "dict[int, int]":
+        """The machine's descriptors by their numbers on its command line."""
+        found: "dict[int, int]" = {}
+        try:
+            found[machine.STATE] = os.open(self._machine["state"], os.O_RDONLY | os.O_CLOEXEC)
+            for disk in self._bundle["disks"]:
+                if disk["role"] == "root":
+                    found[machine.ROOT] = disks.open_image(disk["path"])
+                else:
+                    found[machine.UPPER] = disks.open_upper(disk["path"])
+            found[machine.RAM] = self._fds.pop("template")
+        except BaseException:
+            for fd in found.values():
+                os.close(fd)
+            raise
+        return found
+
+    def _program(self, qemu: Qemu, streams: "Streams", done: "Done") -> Program:
+        first = self._streams
+        self._streams += 3
+        source = Source(qemu.port, qemu.flush, streams, {first + 1: 1, first + 2: 2})
+        streams.output_source(source)
+        sink = Sink(qemu.port, qemu.flush, streams, first) if streams.stdin else None
+        return Program(source, sink, done)
+
+    def _answer(self, target: str, failure: "Failure | None", pid: int) -> None:
+        program = self._programs.get(target)
+        if program is None or program.done is None:
             return
-        self._over = True
-        self._kill()
-        self._on_console(0)
-        words = self._console.last_words() if self._console is not None else ""
-        error = f"{why}\n{words}".strip()
-        for target in [target for target in self._programs if target]:
-            self._lose(target)
-        program = self._programs.get("")
-        if program is not None and program.done is not None:
-            self._tell("", {"kind": "internal", "text": error}, 0)
-        else:
-            self._host.exited("", _KILLED, error)
+        done, program.done = program.done, None
+        if failure is None and program.sink is not None:
+            program.sink.streams.input_sink(program.sink)
+        done(failure, pid)
+
+    def _forget(self, target: str) -> bool:
+        program = self._programs.pop(target, None)
+        if program is None or self._qemu is None:
+            return False
+        for stream in program.numbers.values():
+            self._qemu.port.forget(stream)
+        return True
 
     def _lose(self, target: str) -> None:
+        """A program beside the first ended with the machine."""
         program = self._programs.pop(target)
         if program.done is not None:
             program.done({"kind": "internal", "text": "the virtual machine ended"}, 0)
         else:
             self._host.exited(target, _KILLED)
 
-    def _tell(self, target: str, failure: "dict[str, str] | None", pid: int) -> None:
-        program = self._programs.get(target)
-        if program is not None and program.done is not None:
-            done, program.done = program.done, None
-            if failure is None and program.sink is not None:
-                program.sink.streams.input_sink(program.sink)
-            done(failure, pid)
+    def _late(self) -> None:
+        self.gone(f"the virtual machine did not start its program within {START_SECONDS:.0f} s")
 
-    def _kill(self) -> None:
-        if self._pidfd >= 0:
-            pidfd.signal(self._pidfd, _signal.SIGKILL)
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _reap(self) -> None:
-        if self._pidfd >= 0:
-            self._host.loop.remove(self._pidfd)
-            process.kill(self._pidfd)
-            self._pidfd = -1
-
-    def _program(self, streams: "Streams", done: "Done") -> Program:
-        port = self._port
-        if port is None:
-            raise Refusal("invalid", "the virtual machine is not running")
-        first = self._next
-        self._next += 3
-        source = Source(port, streams, {first + 1: 1, first + 2: 2})
-        streams.output_source(source)
-        sink = None
-        if streams.stdin:
-            sink = Sink(port, streams, first)
-        return Program(source, sink, done)
+    def _close(self) -> None:
+        """Nothing more is heard of the machine; ``cleanup`` waits for its end."""
+        self._over = True
+        self._stop_timer()
+        if self._qemu is not None:
+            self._qemu.silence()
+            self._qemu.kill()
 
 
-def _numbers(program: Program) -> "dict[str, int]":
-    out, err = program.source.numbers
-    return {"stdin": program.sink.stream if program.sink else 0, "stdout": out, "stderr": err}
-
-
-def _obey(handler: "Any", carrier: VmCarrier, message: "dict[str, Any]") -> None:
-    """What a guest says is a stranger's word: a field that is missing or wrong ends the machine, not the shim."""
-    try:
-        handler(carrier, message)
-    except (KeyError, TypeError, ValueError) as problem:
-        raise Malformed(f"{message['op']}: {problem}") from problem
+def _failure(message: "dict[str, Any]") -> "Failure":
+    """A guest's Failure, its words bounded."""
+    kind, text = message["error"]["kind"], str(message["error"]["text"])[:TEXT_MAX]
+    return {"kind": kind if kind in _KINDS else "internal", "text": text}
 
 
 def _read(path: str) -> bytes:
     if not path:
         return b""
-    with open(path, "rb") as file:
-        return file.read()
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 1 << 20)
+    finally:
+        os.close(fd)
 
 
 _HANDLERS = {

@@ -25,7 +25,7 @@ class BootFailed(Exception):
 
 
 def boot(recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) -> tuple[dict[str, Any], bytes]:
-    """Boot into the memory ``ram``, save devices into ``state``; the guest's hello and its console. Raises BootFailed."""
+    """Boot into ``ram``, save devices into ``state``: (the guest's hello, its console). Raises BootFailed."""
     with _Machine(recipe, files, jail, ram, state) as vm:
         try:
             hello = vm.hello()

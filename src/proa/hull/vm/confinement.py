@@ -1,6 +1,6 @@
 """Makes the ``Jail`` value for a VM: what this host lets us take away from QEMU, decided in the engine, as a value.
 
-Pure but for look-ups (the loader's name, /etc/passwd, device nodes), so that every row of the ladder can be tested anywhere.
+Pure but for look-ups (the loader's name, /etc/passwd, device nodes): every row of the ladder can be tested anywhere.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ...linux import landlock
 from . import elf
 from .parts import Qemu
 
@@ -52,6 +53,18 @@ def plan(
         "network": network,
         "file_size": max(file_size, FILE_SIZE),
     }
+
+
+def walls(jail: Jail) -> list[str]:
+    """What the jail consists of on this host, in words: for inspect and doctor."""
+    version = landlock.abi()
+    return [
+        *(["namespaces", "private root"] if jail["namespaces"] else []),
+        *([f"user {jail['uid']}"] if jail["uid"] >= 0 else []),
+        *([f"landlock {version}"] if version else []),
+        "seccomp",
+        "no new privileges",
+    ]
 
 
 def executables(program: str) -> list[str]:

@@ -48,7 +48,7 @@ def read(path: str) -> Image:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return _parse(data, os.path.dirname(os.path.realpath(path)))
-            except (struct.error, UnicodeDecodeError) as problem:
+            except (struct.error, OverflowError, UnicodeDecodeError) as problem:
                 raise NotElf(f"{path}: damaged ELF file") from problem
             except NotElf as problem:
                 raise NotElf(f"{path}: {problem}") from None
@@ -85,7 +85,10 @@ def _dynamic(
 
     def text(offset: int) -> str:
         start = _file_offset(segments, table + offset)
-        return data[start : data.find(b"\0", start)].decode()
+        end = data.find(b"\0", start)
+        if end < 0:
+            raise NotElf("a string has no end")
+        return data[start:end].decode()
 
     needed = tuple(text(value) for tag, value in entries if tag == _DT_NEEDED)
     paths = [text(value) for tag, value in entries if tag in (_DT_RPATH, _DT_RUNPATH)]

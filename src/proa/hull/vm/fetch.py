@@ -216,7 +216,8 @@ def _qemu_found(places: Places) -> Outcome:
 def _tool_found(places: Places, part: str, name: str) -> Callable[[], Outcome]:
     def found() -> Outcome:
         tool = parts.find_tool(places, part, name)
-        return Outcome(part, _state(tool.source), "", tool.argv[-1])
+        version = parts.version_of(places, part) if tool.source == "fetched" else ""
+        return Outcome(part, _state(tool.source), version, tool.argv[-1])
 
     return found
 
@@ -315,15 +316,22 @@ def main(argv: list[str] | None = None) -> None:
     try:
         places = find(options.root)
         wish = _wish(options, places)
-        outcomes = Setup(places, wish, Progress(sys.stderr, quiet=options.json or options.show)).run()
+        progress = Progress(sys.stderr, sys.stdout, quiet=options.json or options.show)
+        outcomes = Setup(places, wish, progress).run()
     except ProaError as problem:
         sys.exit(_complain(problem, options.json))
+    except OSError as problem:
+        where = str(problem.filename or "")
+        what = f"setup could not go on: {problem.strerror or problem}" + (f": {where}" if where else "")
+        sys.exit(_complain(HostCannot(what, hull="vm", code="setup-failed", input=where), options.json))
     except KeyboardInterrupt:
         sys.exit(130)
     if options.json:
         print(json.dumps({"target": wish.target, "parts": [_as_json(one) for one in outcomes]}))
     elif options.show:
         print("\n".join(_line(one) for one in outcomes))
+    else:
+        print(f"ready: {NAME} run --isolation vm IMAGE")
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

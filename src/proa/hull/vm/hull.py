@@ -148,7 +148,9 @@ class VmHull(CarriedHull):
 
 
 def _made(output: bytes) -> tuple[str, Meta]:
-    answer = json.loads(output) if output.strip() else {"error": "the program that makes templates died"}
+    answer: dict[str, Any] = (
+        json.loads(output) if output.strip() else {"error": "the program that makes templates died"}
+    )
     if "error" in answer:
         raise HostCannot(
             str(answer["error"]),
@@ -161,7 +163,12 @@ def _made(output: bytes) -> tuple[str, Meta]:
 
 
 def burden(shape: machine.Shape, bundle: Bundle) -> Resources:
-    """What QEMU itself may take, enforced outside of it: RAM and its own needs, and the processor time asked for."""
+    """What QEMU itself may take, enforced outside of it: RAM and its own needs, and the processor time asked for.
+
+    Nothing where this host has no cgroups: the limits inside of the machine hold all the same.
+    """
+    if not bundle["cgroup"]["version"]:
+        return {}
     memory_max = (shape.memory + machine.BURDEN) << 20
     resources: Resources = {"memory": {"limit": memory_max, "swap": memory_max}, "pids": {"limit": THREADS}}
     cpu = bundle["spec"].get("linux", {}).get("resources", {}).get("cpu")

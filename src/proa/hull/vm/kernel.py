@@ -115,8 +115,7 @@ _COMPRESSORS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
 
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
-        data = file.read(IMAGE_MAX)
-    return data
+        return file.read(IMAGE_MAX)
 
 
 def _store(target: str, data: bytes) -> None:

@@ -1,10 +1,10 @@
 """QEMU's command line, as a pure function: the same machine for a cold boot and for a restore, but for the kernel.
 
-Everything the machine uses is a descriptor with a fixed number, so the command line names no file, is the same for every
-VM of a shape (templates are keyed by it), and a jailed QEMU needs no path of ours.
+Everything the machine uses is a descriptor with a fixed number, so the command line names no file, is the same for
+every VM of a shape (templates are keyed by it), and a jailed QEMU needs no path of ours.
 
-q35 without what a container never touches; a virtio port; two placeholder disks of one fixed size, so that the guest has
-seen its disks before any image is known; empty root ports for what is plugged later.
+q35 without what a container never touches; a virtio port; two placeholder disks of one fixed size, so that the guest
+has seen its disks before any image is known; empty root ports for what is plugged later.
 """
 
 

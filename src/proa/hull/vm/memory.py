@@ -36,7 +36,7 @@ def copy(source: int, target: int) -> int:
 
 def extents(fd: int) -> "list[tuple[int, int]]":
     """(start, end) of each run of data in a sparse file (lseek(2), SEEK_DATA)."""
-    found = []
+    found: "list[tuple[int, int]]" = []
     at = 0
     while True:
         try:

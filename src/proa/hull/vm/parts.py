@@ -98,6 +98,15 @@ def complete(parts: str, name: str) -> dict[str, object]:
     return record if isinstance(record, dict) else {}
 
 
+def version_of(places: Places, name: str) -> str:
+    """The version of the package that a fetched set is named after, "" where it is not known."""
+    for parts in directories(places):
+        versions = complete(parts, name).get("versions")
+        if isinstance(versions, dict):
+            return str(versions.get(name, ""))
+    return ""
+
+
 def machine() -> str:
     """This host's architecture, as QEMU and the kernel name it."""
     return platform.machine()

@@ -23,10 +23,10 @@ guest ──► host
 host ──► guest, in this order, after a cold boot and after a restore alike
     clock        {op, ns}                           CLOCK_REALTIME, ns since the epoch
     entropy      {op, hex}                          64 bytes that only this guest sees
-    mount        {op, machine_id}                   disks by serial into an overlay, the program's root
-    run          {op, spec, init, nofile, seccomp: hex, volatile, stdin, stdout, stderr}
-                                                    streams: 0 is none; a terminal uses stdin and stdout.
+    mount        {op, machine_id, volatile}         disks by serial into an overlay, the program's root;
                                                     volatile: nobody reads the writable disk again
+    run          {op, spec, init, nofile, seccomp: hex, stdin, stdout, stderr}
+                                                    streams: 0 is none; a terminal uses stdin and stdout
 then, in any order
     exec         {op, exec, process, stdin, stdout, stderr}
     resize       {op, target, height, width}        target "" is the program, else an exec id
@@ -70,7 +70,7 @@ class Malformed(Exception):
 class Port:
     """One end of the port over a non-blocking descriptor; the caller polls it and calls ``receive`` and ``flush``."""
 
-    __slots__ = ("_control", "_credit", "_due", "_in", "_out", "fd")
+    __slots__ = ("_control", "_credit", "_due", "_in", "_open", "_out", "fd")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -79,6 +79,7 @@ class Port:
         self._control = bytearray()
         self._credit: dict[int, int] = {}
         self._due: dict[int, int] = {}
+        self._open: dict[int, int] = {}
 
     @property
     def pending(self) -> bool:
@@ -105,18 +106,25 @@ class Port:
         for start in range(0, len(data), PAYLOAD_MAX):
             self._frame(stream, data[start : start + PAYLOAD_MAX])
 
+    def expect(self, stream: int) -> None:
+        """The other end may send on ``stream`` from now on, within its window."""
+        self._open[stream] = self._due[stream] = 0
+
     def consumed(self, stream: int, count: int) -> None:
-        """``count`` bytes of ``stream`` were handed on: grant them again, in portions."""
-        due = self._due.get(stream, 0) + count
+        """``count`` bytes of an expected stream were handed on: grant them again, in portions."""
+        if stream not in self._open:
+            return
+        due = self._due[stream] + count
         if due >= WINDOW // 4:
             self.send({"op": "credit", "stream": stream, "bytes": due})
+            self._open[stream] -= due
             due = 0
         self._due[stream] = due
 
     def forget(self, stream: int) -> None:
         """Nothing more comes or goes on ``stream``."""
-        self._credit.pop(stream, None)
-        self._due.pop(stream, None)
+        for table in (self._credit, self._due, self._open):
+            table.pop(stream, None)
 
     def flush(self) -> None:
         """Write what the descriptor takes. Raises Hangup."""
@@ -135,6 +143,7 @@ class Port:
         """What has arrived: (0, control message) and (stream, bytes) in order. Raises Hangup, Malformed.
 
         A credit message is booked first, then returned like any other, so that whoever waits for room looks again.
+        What comes on a stream that is not expected (any more) is dropped.
         """
         try:
             data = os.read(self.fd, _READ)
@@ -165,10 +174,13 @@ class Port:
                 break
             payload = bytes(buffer[at + 8 : at + 8 + length])
             at += 8 + length
-            if stream:
-                found.append((stream, payload))
-            else:
+            if not stream:
                 self._messages(payload, found)
+            elif stream in self._open:
+                self._open[stream] += length
+                if self._open[stream] > WINDOW:
+                    raise Malformed("more than was granted")
+                found.append((stream, payload))
         if at:
             del buffer[:at]
         return found

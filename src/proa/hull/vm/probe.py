@@ -59,6 +59,14 @@ def emulation(places: Places, qemu: Qemu) -> float:
     return float(times) if isinstance(times, (int, float)) else 0.0
 
 
+def expectation(places: Places, qemu: Qemu, chosen: Accelerator) -> str:
+    """The speed to expect, in one clause."""
+    if chosen.kind == "kvm":
+        return "at the host's speed"
+    times = emulation(places, qemu)
+    return f"loops run about {times:.0f} times slower (measured)" if times else "emulated, speed not measured"
+
+
 def slowness() -> float:
     """How much slower than an ordinary machine this one is now, at least 1: deadlines are stretched by it."""
     started = time.monotonic()

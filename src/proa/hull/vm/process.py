@@ -1,11 +1,10 @@
-"""Start QEMU: a child with exactly the descriptors that its command line names, in its jail, that dies with its parent."""
+"""Start QEMU: a child with exactly the descriptors that its command line names, jailed, that dies with its parent."""
 
+import _socket
 import errno
 import fcntl
 import os
 import select
-
-import _socket
 
 from ...linux import close_range, pidfd, prctl, signals
 from . import jail, machine

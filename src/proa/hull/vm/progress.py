@@ -9,10 +9,10 @@ _INTERVAL = 0.1  # seconds between two drawings
 
 
 class Progress:
-    """Tells a person what goes on. ``quiet`` says nothing at all."""
+    """Tells a person what goes on (``stream``) and what came of it (``results``). ``quiet`` says nothing at all."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
-        self.stream, self.quiet = stream, quiet
+    def __init__(self, stream: TextIO, results: TextIO, *, quiet: bool = False) -> None:
+        self.stream, self.results, self.quiet = stream, results, quiet
         self.terminal = stream.isatty()
         self._step, self._drawn, self._width = "", 0.0, 0
 
@@ -39,7 +39,7 @@ class Progress:
             return
         if self.terminal:
             self._draw("")
-        print(text, file=self.stream, flush=True)
+        print(text, file=self.results, flush=True)
 
     def _draw(self, text: str) -> None:
         print("\r" + text.ljust(self._width) + ("" if text else "\r"), end="", file=self.stream, flush=True)

@@ -1,15 +1,14 @@
-"""A small QMP client over an inherited socket (QEMU's docs/interop/qmp-spec.txt), for a shim's loop and for straight lines.
+"""A small QMP client over an inherited socket (QEMU's docs/interop/qmp-spec.txt).
 
 ``request`` sends a command and calls back when its answer has been read by ``receive``, which never waits: so it lives
 in an epoll loop. ``execute`` is the same for straight-line code, with a deadline.
 """
 
+import _socket
 import os
 import select
 import struct
 import time
-
-import _socket
 
 from ... import jsontext
 
@@ -95,7 +94,7 @@ class Qmp:
             self.receive()
 
     def receive(self) -> None:
-        """Take what has arrived: answers are handed to their requests, events to ``event``. Raises QmpError, QmpGone."""
+        """Take what has arrived: answers go to their requests, events to ``event``. Raises QmpError, QmpGone."""
         try:
             data = os.read(self.fd, 65536)
         except BlockingIOError:

@@ -1,25 +1,30 @@
-"""A program's streams between the port and the shim's: output is pushed as frames arrive, input taken as credit allows."""
+"""A program's streams between port and shim: output is pushed as frames arrive, input taken as credit allows."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..stdio import Streams
     from .port import Port
-
-STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class Source:
     """One program's output. Held, it grants no more credit: what is under way is still taken."""
 
-    __slots__ = ("_held", "_owed", "_port", "_streams", "numbers")
+    __slots__ = ("_flush", "_held", "_owed", "_port", "_streams", "numbers")
 
-    def __init__(self, port: "Port", streams: "Streams", numbers: "dict[int, int]") -> None:
+    def __init__(
+        self, port: "Port", flush: "Callable[[], None]", streams: "Streams", numbers: "dict[int, int]"
+    ) -> None:
         """``numbers``: {port stream: 1 or 2}."""
+        self._flush = flush
         self._port = port
         self._streams = streams
         self._held = False
         self._owed: "dict[int, int]" = {}
         self.numbers = numbers
+        for stream in numbers:
+            port.expect(stream)
 
     def push(self, stream: int, data: bytes) -> None:
         """A frame has arrived; an empty one ends its stream."""
@@ -40,14 +45,16 @@ class Source:
             owed, self._owed = self._owed, {}
             for stream, count in owed.items():
                 self._port.consumed(stream, count)
+            self._flush()
 
 
 class Sink:
     """One program's input: takes as much as the guest has room for."""
 
-    __slots__ = ("_closed", "_port", "_waiting", "stream", "streams")
+    __slots__ = ("_closed", "_flush", "_port", "_waiting", "stream", "streams")
 
-    def __init__(self, port: "Port", streams: "Streams", stream: int) -> None:
+    def __init__(self, port: "Port", flush: "Callable[[], None]", streams: "Streams", stream: int) -> None:
+        self._flush = flush
         self._port = port
         self._waiting = False
         self._closed = False
@@ -59,6 +66,7 @@ class Sink:
         count = max(0, min(len(data), self._port.room(self.stream)))
         if count:
             self._port.data(self.stream, data[:count])
+            self._flush()
         self._waiting = count < len(data)
         return count
 
@@ -67,6 +75,7 @@ class Sink:
         if not self._closed:
             self._closed = True
             self._port.data(self.stream, b"")
+            self._flush()
 
     def granted(self) -> None:
         """The guest has room again."""

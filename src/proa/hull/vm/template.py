@@ -3,12 +3,13 @@
     STATE/templates/KEY/   ram (sparse, as the guest left it), state (devices), meta.json (Meta), console.log
     STATE/templates/KEY.lock
 
-A key is the hash of everything that a restore needs to be the same. A directory appears by rename, whole; checksums find
-the rest. ``main`` is the program that makes one: a cold boot is "make the template and go on".
+A key is the hash of everything that a restore needs to be the same. A directory appears by rename, whole; checksums
+find the rest. ``main`` is the program that makes one: a cold boot is "make the template and go on".
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -24,12 +25,15 @@ from . import bootimage, cold, confinement, kernel, machine, memory
 from .recipe import Meta, Recipe, load
 
 VERSION = 1
+YOUNG = 3600
+"""Seconds: a machine of another family may just be starting from it."""
 
 
 class Prepared(NamedTuple):
-    """What a recipe comes to: the template's name (32 hex digits), and what a cold boot takes."""
+    """What a recipe comes to: the template's name (32 hex digits), its family, and what a cold boot takes."""
 
     key: str
+    family: str
     boot: machine.Boot
 
 
@@ -39,9 +43,13 @@ def prepare(recipe: Recipe) -> Prepared:
     boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot")
     shape = recipe.shape
     commands = [machine.command([], shape), machine.command([], shape, machine.Boot("", "", boot.init))]
-    parts = [VERSION, recipe.qemu.argv, recipe.qemu.identity, commands, linux.digest, boot.digest, recipe.host]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    return Prepared(key, machine.Boot(linux.image, boot.path, boot.init))
+    family = _hash([VERSION, recipe.qemu.argv, recipe.qemu.identity, linux.digest, boot.digest])
+    key = _hash([family, commands, recipe.host])
+    return Prepared(key, family, machine.Boot(linux.image, boot.path, boot.init))
+
+
+def _hash(parts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def find(directory: str) -> Meta | None:
@@ -90,9 +98,7 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     files = (prepared.boot.kernel, prepared.boot.initrd)
     hidden = f"{directory}/jail"
     os.mkdir(hidden, 0o700)
-    jail = confinement.plan(
-        recipe.qemu, prepared.key, recipe.may, hidden, accelerator=recipe.accelerator, files=files
-    )
+    jail = confinement.plan(recipe.qemu, prepared.key, recipe.may, hidden, accelerator=recipe.accelerator, files=files)
     ram = memory.create(size)
     with open(f"{directory}/state", "w+b") as state, open(f"{directory}/ram", "w+b") as file:
         hello, console = cold.boot(recipe, prepared.boot, jail, ram, state.fileno())
@@ -103,7 +109,40 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     os.rmdir(hidden)
     with open(f"{directory}/console.log", "wb") as file:
         file.write(console)
-    return Meta(VERSION, size, checksum, len(saved), zlib.crc32(saved), hello, round(time.monotonic() - began, 3))
+    return Meta(
+        VERSION,
+        size,
+        checksum,
+        len(saved),
+        zlib.crc32(saved),
+        hello,
+        round(time.monotonic() - began, 3),
+        prepared.family,
+    )
+
+
+def prune(recipe: Recipe, prepared: Prepared) -> None:
+    """Remove what no later VM can use: templates, kernels, boot images of other families, unless they are young."""
+    kept = (prepared.boot.kernel, prepared.boot.initrd)
+    limit = time.time() - YOUNG
+    for name in ("kernels", "boot"):
+        for entry in _entries(f"{recipe.cache}/{name}"):
+            if entry.path not in kept and entry.stat().st_mtime < limit:
+                os.unlink(entry.path)
+    for entry in _entries(f"{recipe.cache}/templates"):
+        if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime < limit:
+            meta = find(entry.path)
+            if meta is None or meta.family != prepared.family:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(entry.path + ".lock")
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(directory))
+    except FileNotFoundError:
+        return []
 
 
 def main() -> None:
@@ -116,7 +155,10 @@ def main() -> None:
     try:
         prepared = prepare(recipe)
         directory = f"{recipe.cache}/templates/{prepared.key}"
+        fresh = find(directory) is None
         answer = {"directory": directory, "meta": make(recipe, prepared, directory)._asdict()}
+        if fresh:
+            prune(recipe, prepared)
     except ProaError as problem:
         answer = {"error": problem.what, "code": problem.code, "next": problem.next_step}
     except (OSError, cold.BootFailed) as problem:

@@ -20,6 +20,8 @@ class Namespace:
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        self.redirected = False
+        """The image's /proc or /sys is a symlink: what is mounted there needs a closer look."""
         self._own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
     def mount(self, disks: "dict[str, str]", volatile: bool) -> None:
@@ -27,6 +29,7 @@ class Namespace:
         namespaces.setns(self._fd, namespaces.CLONE_NEWNS)
         try:
             _mount(disks, volatile)
+            self.redirected = any(os.path.islink(ROOT + top) for top in ("/proc", "/sys"))
         finally:
             namespaces.setns(self._own, namespaces.CLONE_NEWNS)
 
@@ -39,7 +42,7 @@ class Namespace:
 
 def _mount(disks: "dict[str, str]", volatile: bool) -> None:
     mount.mount(disks[SERIALS["root"]], _LOWER, "squashfs", mount.MS_RDONLY | mount.MS_NOATIME)
-    mount.mount(disks[SERIALS["upper"]], _UPPER, "ext4", _SYSTEM, "nobarrier" if volatile else "")
+    mount.mount(disks[SERIALS["upper"]], _UPPER, "ext4", _SYSTEM, "noinit_itable" + (",nobarrier" if volatile else ""))
     _directories()
     options = f"lowerdir={_LOWER},upperdir={_UPPER}/upper,workdir={_UPPER}/work"
     mount.mount("overlay", ROOT, "overlay", 0, options + (",volatile" if volatile else ""))

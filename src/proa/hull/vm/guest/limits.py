@@ -1,4 +1,4 @@
-"""The program's cgroup inside the machine (version 2): made before the machine is saved, limited when the order comes."""
+"""The program's cgroup inside the machine (version 2): made before the machine is saved, limited by the order."""
 
 import os
 
@@ -28,6 +28,10 @@ class Limits:
     def into(self) -> int:
         """Where programs are born."""
         return self._group.into()
+
+    def join(self) -> None:
+        """Move this process in."""
+        self._group.join(os.getpid())
 
     def apply(self, resources: "Resources") -> None:
         """Set the limits, and watch memory. Raises OSError."""

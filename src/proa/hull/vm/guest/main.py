@@ -1,18 +1,19 @@
 """The guest's process 1: prepare, say hello, then do what the host says until the port hangs up.
 
-Everything up to the hello happens once, before the machine is saved; what follows happens in each restored copy. Nothing
-is imported later on: code that has never run in this machine is slow, and code that is not in its memory does not exist.
+Everything up to the hello happens once, before the machine is saved; what follows happens in each restored copy.
+Nothing is imported later on: code that has never run in this machine is slow, and a file system to read it from is
+not promised.
 """
 
+import gc
 import os
-
-import _signal
+import sys
 
 from ....linux import namespaces, reboot
 from ....runtime import parent
 from ...loop import ERR, HUP, IN, OUT, Loop
-from ..port import PROTOCOL, Hangup, Malformed, Port
-from . import prepare
+from ..port import PROTOCOL, Hangup, Port
+from . import prepare, ready
 from .limits import Limits
 from .orders import Orders
 
@@ -33,6 +34,7 @@ class Guest:
         self._port = port
         limits = Limits(self.loop, lambda: port.send({"op": "oom"}))
         init = parent.launch_init(_INIT, into=limits.into())
+        ready.build(init, limits)
         self._orders = Orders(self.loop, port, disks, init, limits)
         self.loop.add(port.fd, self._on_port)
 
@@ -59,14 +61,15 @@ def main() -> None:
     """Never returns: without a host there is nothing to run for."""
     try:
         _run()
-    except (Hangup, Malformed) as problem:
-        print("proa:", type(problem).__name__, problem, flush=True)
+    except Hangup:
+        pass
+    except BaseException:  # whatever it is, the console is the only place that can still hear of it
+        sys.excepthook(*sys.exc_info())
     finally:
         reboot.power_off()
 
 
 def _run() -> None:
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     prepare.root()
     prepare.file_systems()
     port = Port(prepare.open_port())
@@ -74,6 +77,8 @@ def _run() -> None:
     disks = prepare.disks()
     boot = prepare.fact("/proc/sys/kernel/random/boot_id")
     print(f"proa: booted {boot}", flush=True)
+    gc.freeze()  # a collection would write to every page that the copies share
+    gc.disable()
     hello = {"op": "hello", "protocol": PROTOCOL, "boot": boot, "kernel": os.uname().release, "disks": sorted(disks)}
     guest = Guest(port, disks)
     port.send(hello)

@@ -1,9 +1,8 @@
 """What the host may order, one method an operation (hull/vm/port.py has the list)."""
 
-
 from ....runtime import messages, parent
 from . import disks as disk
-from . import identity
+from . import identity, ready
 from .program import Program, Stdio
 
 TYPE_CHECKING = False
@@ -40,6 +39,7 @@ class Orders:
         self._limits = limits
         self._seccomp = b""
         self._nofile: "list[int]" = []
+        self._volatile = False
         self._programs: "dict[str, Program]" = {}
         self._failure: "OSError | None" = None
         self._exit: "Program | None" = None
@@ -64,9 +64,10 @@ class Orders:
         identity.reseed(bytes.fromhex(message["hex"]))
 
     def _mount(self, message: "Message") -> None:
+        self._volatile = bool(message["volatile"])
         try:
             identity.set_machine_id(message["machine_id"])
-            self._mounts.mount(self._disks, bool(message.get("volatile")))
+            self._mounts.mount(self._disks, self._volatile)
         except OSError as problem:
             self._failure = problem
 
@@ -76,10 +77,8 @@ class Orders:
             return
         self._seccomp = bytes.fromhex(message["seccomp"])
         self._nofile = message["nofile"]
-        spec = _inside(message["spec"])
-        order = messages.order(
-            spec, seccomp=self._seccomp, init=message["init"], nofile=self._nofile, hierarchies=[""]
-        )
+        spec = _inside(message["spec"] if self._mounts.redirected else ready.use(message["spec"]))
+        order = messages.order(spec, seccomp=self._seccomp, init=message["init"], nofile=self._nofile, hierarchies=[""])
         stdio = None if spec["process"].get("terminal") else Stdio(bool(message["stdin"]))
         try:
             self._limits.apply(spec["linux"].get("resources", {}))
@@ -103,7 +102,7 @@ class Orders:
         order = messages.exec_order(process, seccomp=self._seccomp, nofile=self._nofile)
         stdio = None if process.get("terminal") else Stdio(bool(message["stdin"]))
         try:
-            program = parent.start_exec(self._init, order, stdio.inside if stdio else (), into=self._limits.into())
+            program = parent.start_exec(self._init, order, stdio.inside if stdio else ())
         except messages.StartFailure as failure:
             if stdio:
                 stdio.failed()
@@ -152,7 +151,8 @@ class Orders:
             self._exit = program
         # programs beside it die with it, and are reported first
         if self._exit is not None and set(self._programs) == {""}:
-            self._mounts.release()
+            if not self._volatile:
+                self._mounts.release()
             self._port.send({"op": "exited", "status": self._exit.status, "oom": self._limits.check()})
 
 

@@ -85,11 +85,11 @@ class Inlet:
         self._armed = False
         self.stream = stream
         self.fd = fd
+        port.expect(stream)
 
     def take(self, data: bytes) -> None:
         """Bytes from the host; empty: no more will come."""
         if self.fd < 0:
-            self._port.consumed(self.stream, len(data))
             return
         if not data:
             self._closing = True
@@ -102,6 +102,7 @@ class Inlet:
             self._loop.remove(self.fd)
             os.close(self.fd)
             self.fd = -1
+            self._port.forget(self.stream)
 
     def _pump(self) -> None:
         while self._buffer:
@@ -132,7 +133,6 @@ class Inlet:
         self._pump()
 
     def _gone(self) -> None:
-        self._port.consumed(self.stream, len(self._buffer))
         self._buffer.clear()
         self._armed = False
         self.close()

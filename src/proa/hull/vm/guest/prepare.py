@@ -1,6 +1,8 @@
 """What process 1 does before it says hello, once per template: file systems, kernel modules, disks by serial."""
 
+import errno
 import os
+import time
 
 from .... import jsontext
 from ....linux import loopback, mount, namespaces, reboot
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 HOME = "/proa"
 _CLONE_FS = 0x200  # process 1 shares its working directory with the kernel's threads: setns(2) refuses that
 _PORTS = "/sys/class/virtio-ports"
+_PORT_ATTEMPTS, _PORT_PAUSE = 6000, 0.005
 _PLAIN = mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC
 _MOUNTS = (
     ("proc", "/proc", "proc", _PLAIN, ""),
@@ -49,10 +52,16 @@ def late() -> None:
 def open_port() -> int:
     """Load what drives the virtio port and open it. Returns a non-blocking descriptor."""
     _load("early")
-    names = os.listdir(_PORTS)
-    if not names:
-        raise OSError(f"no port in {_PORTS}")
-    return os.open(f"/dev/{names[0]}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    # the driver makes the node before the port can be opened (ENXIO), and both some time after it was loaded
+    for _attempt in range(_PORT_ATTEMPTS):
+        for name in os.listdir(_PORTS) if os.path.isdir(_PORTS) else ():
+            try:
+                return os.open(f"/dev/{name}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as problem:
+                if problem.errno not in (errno.ENXIO, errno.ENOENT):
+                    raise
+        time.sleep(_PORT_PAUSE)
+    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), _PORTS)
 
 
 def disks() -> "dict[str, str]":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Stdio:
     """The pipes of a program without a terminal: ``inside`` are its three descriptors, the others are ours."""
 
-    __slots__ = ("inside", "input", "outputs")
+    __slots__ = ("input", "inside", "outputs")
 
     def __init__(self, stdin: bool) -> None:
         if stdin:

@@ -1,0 +1,96 @@
+"""Starting an engine: a stand-in program in its place says what engines say."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proa.client import starter
+from proa.client.host import choose
+from proa.errors import EngineGone
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr(starter.program, "argv", lambda module, *args: [sys.executable, "-I", "-c", code, *args])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[str]:
+    short = f"/tmp/proa-{os.getpid()}-{os.urandom(3).hex()}"
+    (tmp_path / "state").mkdir()
+    (tmp_path / "run").mkdir()
+    os.symlink(tmp_path, short)
+    yield short
+    os.unlink(short)
+
+
+def test_it_comes(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    stand_in(
+        monkeypatch,
+        "import os, sys, socket, time\n"
+        "root = sys.argv[2]\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.dup2(os.open('/dev/null', os.O_RDWR), 2)\n"
+        "lock = os.open(root + '/run/engine.lock', os.O_CREAT | os.O_RDWR)\n"
+        "import fcntl; fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "time.sleep(1)\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind(root + '/run/engine.sock'); s.listen()\n"
+        "s.accept()\n",
+    )
+    starter.start(choose(root=root, environ={})).close()
+
+
+def test_it_says_why_not(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    stand_in(
+        monkeypatch,
+        "import sys\n"
+        "sys.stderr.write('cannot use /x: no [state-not-writable]\\nchoose another with --root\\n')\n"
+        "sys.exit(125)\n",
+    )
+    with pytest.raises(EngineGone) as raised:
+        starter.start(choose(root=root, environ={}))
+    problem = raised.value
+    assert (problem.what, problem.code) == ("cannot use /x: no", "state-not-writable")
+    assert problem.next_step == "choose another with --root"
+
+
+def test_it_breaks_with_a_traceback(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    stand_in(monkeypatch, "raise RuntimeError('oh')")
+    with pytest.raises(EngineGone, match="cannot start the engine: RuntimeError: oh"):
+        starter.start(choose(root=root, environ={}))
+
+
+def test_it_dies_after_it_detached(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    """Nobody holds the lock and the log has the reason: no wait for the deadline."""
+    stand_in(
+        monkeypatch,
+        "import os, sys\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.dup2(os.open(sys.argv[2] + '/state/engine.log', os.O_CREAT | os.O_APPEND | os.O_WRONLY), 2)\n"
+        "os.write(2, b'state.db is from a newer version [state-newer]\\ninstall that version\\n')\n",
+    )
+    Path(root, "state", "engine.log").write_text("an old line [old]\n")
+    with pytest.raises(EngineGone) as raised:
+        starter.start(choose(root=root, environ={}))
+    assert (raised.value.code, raised.value.next_step) == ("state-newer", "install that version")
+
+
+def test_no_interpreter(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    monkeypatch.setattr(starter.program, "argv", lambda module, *args: ["/nonexistent/python"])
+    with pytest.raises(EngineGone, match="cannot start the engine: /nonexistent/python: No such file"):
+        starter.start(choose(root=root, environ={}))
+
+
+def test_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    stand_in(monkeypatch, "raise SystemExit(3)")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(EngineGone, match="no answer"):
+            starter.start(choose(root=root, environ={}))
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert threading.active_count() == 1
