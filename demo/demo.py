@@ -87,7 +87,9 @@ def table(rows: list[Row]) -> None:
     width = max(len(label) for label, _ in lines)
     for label, cells in lines:
         print(f"{label:<{width}}  " + "  ".join(f"{cell:<22}" for cell in cells).rstrip())
-    print(f"{'the host: kernel':<{width}}  {os.uname().release}, process 1 is {Path('/proc/1/comm').read_text().strip()}")
+    print(
+        f"{'the host: kernel':<{width}}  {os.uname().release}, process 1 is {Path('/proc/1/comm').read_text().strip()}"
+    )
     for row in rows:
         if row.why_not:
             print(f"{row.name}: not here: {row.why_not}")

@@ -58,7 +58,11 @@ class Runner:
         options = ["run", "--rm", "--network", "none", "--isolation", isolation, image, "sh", "-c", INSIDE]
         begin = time.monotonic()
         running = subprocess.Popen(
-            [*self.command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*self.command, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert running.stdout is not None and running.stderr is not None
         line = running.stdout.readline()

@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 
 SUITE = "bookworm"
-FLOOR_PACKAGES = ("base-files", "base-passwd", "bash", "coreutils", "dash", "libc-bin", "libc6", "libtinfo6", "libselinux1",
-                  "libpcre2-8-0", "libgmp10", "libacl1", "libattr1", "libssl3", "procps", "libproc2-0", "debianutils",
-                  "sed", "grep", "hostname")  # fmt: skip
+FLOOR_PACKAGES = (
+    "base-files base-passwd bash coreutils dash libc-bin libc6 libtinfo6 libselinux1 libpcre2-8-0 libgmp10 libacl1 "
+    "libattr1 libssl3 procps libproc2-0 debianutils sed grep hostname"
+).split()
 
 
 def debian(folder: Path) -> Path:

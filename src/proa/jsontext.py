@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_NO_CONSTANTS: "dict[str, None]" = {}
+
+
 class _Context:
     """What ``_json.make_scanner`` asks of a decoder."""
 
@@ -20,11 +23,11 @@ class _Context:
     object_pairs_hook = None
     parse_float = float
     parse_int = int
-    parse_constant = {}.__getitem__  # NaN and Infinity are not JSON: a KeyError
+    parse_constant = _NO_CONSTANTS.__getitem__  # NaN and Infinity are not JSON: a KeyError
     memo: "dict[str, str]" = {}
 
 
-_scan = _json.make_scanner(_Context())
+_scan: "Any" = _json.make_scanner(_Context())  # type: ignore[arg-type]  # it asks for these attributes only
 
 
 def _unknown(value: object) -> object:

@@ -149,7 +149,7 @@ class Player:
         self._judge(self._finish(client))
 
     def in_exit(self) -> None:
-        client = self._foreground(lines=20)
+        client = self._foreground(lines=20, first="sleep 0.7; ")
         victim = self.victim()
         assert client.stdout
         first = b""
@@ -182,7 +182,7 @@ class Player:
         assert self.round.name not in self.box.cli("ps", "-a", "--format", "{{.Names}}").lines
 
     def with_exec_and_client(self) -> None:
-        client = self._foreground()
+        client = self._foreground(first="sleep 0.7; ")
         watcher = self.box.popen("attach", "--no-stdin", "--sig-proxy=false", self.round.name)
         beside = self.box.popen("exec", self.round.name, "sh", "-c", "echo in; sleep 0.3; echo end; exit 5")
         assert beside.stdout and beside.stdout.readline() == b"in\n"
@@ -208,9 +208,9 @@ class Player:
             "create", *self.box.flags, "--name", self.round.name, IMAGE, "sh", "-c", script(self.round.code)
         ).ok()
 
-    def _foreground(self, lines: int = LINES) -> subprocess.Popen[bytes]:
-        """The program, running, and its client, which has seen the first line."""
-        program = script(self.round.code, lines)
+    def _foreground(self, lines: int = LINES, first: str = "") -> subprocess.Popen[bytes]:
+        """The program, running, and its client."""
+        program = first + script(self.round.code, lines)
         client = self.box.popen("run", *self.box.flags, "--name", self.round.name, IMAGE, "sh", "-c", program)
         assert client.stdin and client.stdout
         client.stdin.close()

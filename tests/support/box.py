@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +208,10 @@ def docker(image_tar: Path) -> Iterator[Box]:
     """dockerd in namespaces of its own."""
     with peers.dockerd(image_tar, IMAGE) as peer:
         yield Box("docker", peer.command, peer.env, ["--network", "none"], peer.socket, extra={"peer": peer})
+
+
+def through(box: Box, client: Path) -> Box:
+    """The same engine, driven by a docker client."""
+    folder = Path(tempfile.gettempdir()) / "proa-no-docker-config"
+    env = {**clean_environment(), "DOCKER_CONFIG": str(folder)}
+    return replace(box, command=[str(client), "-H", f"unix://{box.socket}"], env=env)

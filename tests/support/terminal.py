@@ -137,3 +137,21 @@ def _type(controller: int, keys: bytes) -> None:
 
 def _resize(controller: int, size: tuple[int, int]) -> None:
     fcntl.ioctl(controller, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+
+
+def both(line: Line, judge: Box, box: Box, terminal: bool) -> tuple[Seen, Seen]:
+    """What the judge shows, and what ours does."""
+    seen = []
+    for one in (judge, box):
+        prepare(one, line)
+        seen.append(in_terminal(one, line) if terminal else in_pipe(one, line))
+        one.clean()
+    return seen[0], seen[1]
+
+
+def alike(line: Line, wanted: Seen, found: Seen) -> None:
+    """Asserts that they do not differ, but for bytes that the line says may."""
+    assert found.code == wanted.code
+    assert found.modes and wanted.modes
+    if not line.unlike:
+        assert found == wanted

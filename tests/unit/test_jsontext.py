@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from proa import jsontext
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
@@ -30,7 +34,9 @@ def test_hostile_bytes_are_a_value_or_a_value_error(data: bytes) -> None:
     assert json.loads(data.decode("utf-8", "surrogatepass")) == value
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[1]]", b"[" * 200_000, b"NaN", b"-Infinity", b"9" * 5000, b"\xff", b'{"a"}'])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[1]]", b"[" * 200_000, b"NaN", b"-Infinity", b"9" * 5000, b"\xff", b'{"a"}']
+)
 def test_malformed_documents(text: bytes) -> None:
     with pytest.raises(ValueError):
         jsontext.loads(text)

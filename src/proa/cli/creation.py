@@ -4,7 +4,7 @@ import posix
 import time
 
 from .. import NAME, jsontext
-from ..client.wire import target
+from ..client.wire import closed, target
 from ..errors import EngineGone, InvalidRequest, NotFound
 from .output import complain, write
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..client.engine import Engine
     from .options import Values
+
+_ATTEMPTS = 3
 
 
 def create(engine: "Engine", values: "Values", body: "dict[str, Any]") -> "dict[str, Any]":
@@ -38,17 +40,18 @@ def _insist(engine: "Engine", name: str, body: "dict[str, Any]") -> "dict[str, A
     """Create once: an engine that dies over it is followed by the next, asked again if it knows of no new container."""
     since = time.time()
     query = target("/containers/create", name=name or None)
-    try:
-        return dict(engine.call("POST", query, body))
-    except EngineGone as gone:
-        if gone.code != "engine-closed":
-            raise
-        made = _creations(engine, since)
-        if name in made:
-            return {"Id": made[name], "Warnings": []}
-        if made:
-            raise  # one of them may be ours, under a name that we do not know
-    return dict(engine.call("POST", query, body))
+    for _ in range(_ATTEMPTS):
+        try:
+            return dict(engine.call("POST", query, body))
+        except EngineGone as gone:
+            if gone.code != "engine-closed":
+                raise
+            made = _creations(engine, since)
+            if name in made:
+                return {"Id": made[name], "Warnings": []}
+            if made:
+                raise  # one of them may be ours, under a name that we do not know
+    raise closed()
 
 
 def _creations(engine: "Engine", since: float) -> "dict[str, str]":

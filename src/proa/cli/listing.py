@@ -1,8 +1,9 @@
 """``--format`` of the commands that print one row for each thing: table, json, a template, a table of a template."""
 
+from .jsonview import row
 from .output import text
 from .table import render
-from .template import Template, closed, fields, json_text
+from .template import Template, closed, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ def show(rows: "Sequence[dict[str, Any]]", format: str, default: str, heads: "Ma
     """Print ``rows`` by ``format`` ("" is "table"); ``default``: a plain table's template, ``heads``: its titles."""
     format = format or "table"
     if format == "json":
-        text("".join(json_text(row) + "\n" for row in rows))
+        text("".join(row(each) + "\n" for each in rows))
     elif format == "table" or format.startswith("table "):
         _table(rows, format[6:].strip() or default, heads)
     else:

@@ -5,8 +5,9 @@ truncate, println. What Go has beyond that (if, range, with, define) is refused 
 prints them: a list ``[a b]``, a map ``map[k:v]``, null ``<no value>``.
 """
 
-from .. import NAME, jsontext
+from .. import NAME
 from ..errors import InvalidRequest
+from .jsonview import compact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,10 +196,10 @@ def go_text(value: "Any") -> str:
 
 
 def json_text(value: "Any") -> str:
-    """``value`` as compact JSON; characters beyond ASCII stay what they are."""
+    """``value`` as compact JSON."""
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if key != _CLOSED}
-    return jsontext.dumps(value).decode("ascii")
+    return compact(value)
 
 
 def _unescape(text: str) -> str:

@@ -22,6 +22,8 @@ _BY_STATUS: "dict[int, type[ProaError]]" = {
     kind.status: kind for kind in (NotFound, Conflict, InvalidRequest, HostCannot, EngineGone)
 }
 
+_RETRIES = 2  # a question may be asked again: of an engine that dies first the idle connection breaks, then a new one
+
 
 class Stream:
     """A hijacked connection: ``sock`` and the bytes that came right behind the answer's head.
@@ -66,6 +68,11 @@ class Engine:
 
     def open(self, method: str, target: str, body: "Any" = None, start: bool = True) -> Response:
         """Send a request on a connection of its own; the answer's body is still to be read. Raises ProaError."""
+        for _ in range(_RETRIES if method == "GET" else 0):
+            try:
+                return checked(self.connect(start).request(method, target, body))
+            except EngineGone as gone:
+                _ask_the_next(gone)
         return checked(self.connect(start).request(method, target, body))
 
     def call(self, method: str, target: str, body: "Any" = None, start: bool = True) -> "Any":
@@ -81,14 +88,16 @@ class Engine:
         self.open(method, target, start=False).read()
 
     def _exchange(self, method: str, target: str, body: "Any", start: bool) -> tuple[int, bytes]:
-        idle, self._idle = self._idle, None
-        if idle is not None:
+        for _ in range(_RETRIES if method == "GET" else 0):
             try:
-                return self._over(idle, method, target, body)
-            except EngineGone:
-                if method != "GET":
-                    raise
-        return self._over(self.connect(start), method, target, body)
+                return self._over(self._connection(start), method, target, body)
+            except EngineGone as gone:
+                _ask_the_next(gone)
+        return self._over(self._connection(start), method, target, body)
+
+    def _connection(self, start: bool) -> Connection:
+        idle, self._idle = self._idle, None
+        return idle or self.connect(start)
 
     def _over(self, connection: Connection, method: str, target: str, body: "Any") -> tuple[int, bytes]:
         try:
@@ -113,6 +122,11 @@ class Engine:
         response = checked(connection.response("POST"))
         early = connection.receive() if connection.buffered else b""
         return Stream(connection.sock, early, "multiplexed" in response.headers.get("content-type", ""))
+
+
+def _ask_the_next(gone: EngineGone) -> None:
+    if gone.code != "engine-closed":
+        raise gone
 
 
 def checked(response: Response) -> Response:

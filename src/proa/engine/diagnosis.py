@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from .. import NAME, program
 from ..cgroup import choose
-from ..errors import HostCannot
+from ..errors import HostCannot, InvalidRequest
 from ..hull.vm import accelerator, parts, probe
 from ..linux import clone, landlock, namespaces
 from ..places import Places
@@ -62,7 +62,7 @@ def diagnose(places: Places) -> Diagnosis:
         spaces,
         _landlock(),
         _directory("state", places.state),
-        _directory("run", places.run),
+        _sockets(places),
         _compiled(),
     ]
     return Diagnosis(_row(container, spaces, chosen), {"container": container, "vm": vm}, findings)
@@ -215,6 +215,15 @@ def _directory(name: str, path: str) -> Finding:
     except OSError as problem:
         return Finding(name, "limited", f"{path}: {problem.strerror}")
     return Finding(name, "yes", f"{path}, {free.f_bavail * free.f_frsize / 1e9:.0f} GB free")
+
+
+def _sockets(places: Places) -> Finding:
+    """RUN: as a directory, and as the beginning of the sockets' paths."""
+    try:
+        places.check()
+    except InvalidRequest as problem:
+        return Finding("run", "no", problem.what, next=problem.next_step)
+    return _directory("run", places.run)
 
 
 def _compiled() -> Finding:

@@ -83,21 +83,23 @@ class Recovery:
     async def _take_over(self, container: Container) -> None:
         hull = self._launch.hull(container)
         run = self._places.container_run(container.id)
+        ran = _ran(run)
         handle = await hull.adopt(container.id, run, shim_socket(self._places, container.id))
         if handle.status == "exited":
-            await self._ended(container, handle)
+            await self._ended(container, handle, handle.started or ran)
         elif handle.status == "created":
             await hull.delete(handle)  # the engine died between making the shim and starting the program
         else:
             self._running(container, handle)
 
-    async def _ended(self, container: Container, handle: Handle) -> None:
+    async def _ended(self, container: Container, handle: Handle, started: int) -> None:
+        """``started``: 0 if its program never ran, so that there is no end to tell of."""
         hull = self._launch.hull(container)
         exit: Exit = await hull.wait(handle)
-        state = container.state
         self._execs.adopted(container, handle.execs)
-        if state.status != "exited" or exit.finished > state.finished:
-            self._lifecycle.ended(container, exit, started=0 if container.alive else handle.started)
+        missed = not container.alive
+        if not missed or (started and exit.finished > container.state.finished):
+            self._lifecycle.ended(container, exit, started=started if missed else 0)
         await hull.delete(handle)
 
     def _running(self, container: Container, handle: Handle) -> None:
@@ -137,6 +139,14 @@ class Recovery:
         hull = self._launch.hull_of_state(run)
         handle = await hull.adopt(id, run, shim_socket(self._places, id))
         await hull.delete(handle)
+
+
+def _ran(run: str) -> int:
+    """When a shim noted that its program was about to run, ns since the epoch; 0 if it did not get so far."""
+    try:
+        return os.stat(f"{run}/{records.STATE}").st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _sweep_cgroups(value: Cgroup, carried: set[str]) -> None:

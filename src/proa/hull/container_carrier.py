@@ -155,6 +155,8 @@ class ContainerCarrier:
         """Init's pid. Whatever fails, ``cleanup`` removes what was made."""
         bundle = self._bundle
         spec = bundle["spec"]
+        if self._size is not None:
+            spec["process"]["consoleSize"] = {"height": self._size[0], "width": self._size[1]}
         self._group = group = choose.open(bundle["cgroup"], bundle["id"])
         group.create(spec.get("linux", {}).get("resources", {}))
         self._init = init = parent.launch_init(parent.clone_flags(spec), into=group.into())
@@ -182,8 +184,6 @@ class ContainerCarrier:
             pipes.close_theirs()
         self._watch_oom(group)
         self._adopt("", init.pidfd, streams, pipes, -1 if master is None else master)
-        if self._size is not None:
-            self.resize("", *self._size)
         return init.pid
 
     def _run_beside(self, exec_id: str, process: "Process", streams: "Streams") -> int:

@@ -118,7 +118,11 @@ def join_cgroups(joins: "Sequence[int]") -> None:
 
 
 def set_oom_score(value: "int | None") -> None:
-    """Set /proc/self/oom_score_adj. Less than inherited needs CAP_SYS_RESOURCE; an equal value is not written."""
+    """Set /proc/self/oom_score_adj; an equal value is not written. Less than inherited needs CAP_SYS_RESOURCE.
+
+    Docker's default of 0 is less in a CI pod, which inherits a high one: that is kept then. A refused wish for a
+    privilege, a negative value, is an error.
+    """
     if value is None:
         return
     fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
@@ -126,7 +130,8 @@ def set_oom_score(value: "int | None") -> None:
         if int(os.read(fd, 16)) != value:
             os.write(fd, str(value).encode())
     except PermissionError as problem:
-        raise of_setup(f"setting oom_score_adj to {value}", problem) from problem
+        if value < 0:
+            raise of_setup(f"setting oom_score_adj to {value}", problem) from problem
     finally:
         os.close(fd)
 

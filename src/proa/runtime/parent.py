@@ -35,8 +35,8 @@ _SIGKILL = 9
 
 class Init:
     """A container's init. ``pid`` and ``pidfd`` are in the caller's view; ``namespaces`` are CLONE_NEW* of its own;
-    ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor.
-    ``ordered``: it was born with its order."""
+    ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor, who may
+    also set it later. ``ordered``: it was born with its order."""
 
     __slots__ = ("channel", "into", "namespaces", "ordered", "pid", "pidfd")
 

@@ -35,7 +35,8 @@ def before_console(order: "Order") -> "list[Operation]":
     steps: list[Operation] = [Detach()]
     steps += [RootMount(mount) for mount in order["root"]] or [BindRoot(path)]
     steps.append(OpenRoot(path))
-    steps += [MountInside(mount, order["hierarchies"]) for mount in spec.get("mounts", ())]
+    shown = order["hierarchies"] if has_own(spec, "cgroup") else []  # the host's are nobody's business
+    steps += [MountInside(mount, shown) for mount in spec.get("mounts", ())]
     if owns_dev(spec):
         steps += [Nodes(devices(spec), order["may"]["mknod"] and not in_user_namespace(spec)), Links()]
     return steps

@@ -42,6 +42,7 @@ def _diminish() -> None:
     prctl.name(b"init")
     argv.show(b"init")
     prctl.no_new_privileges()
+    prctl.child_subreaper(True)  # where the pid namespace is the host's
     _, held, _ = capability.get()
     kill = capability.BITS["CAP_KILL"] & held
     if held & capability.BITS["CAP_SETPCAP"]:

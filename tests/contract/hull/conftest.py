@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from contract.hull import world as worlds
 from contract.hull.world import World
+from proa.errors import HostCannot
 
-KINDS = ["container"]
+KINDS = os.environ.get("PROA_TEST_HULLS", "container,vm").replace(",", " ").split()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="session")
+def vm_state() -> Iterator[str]:
+    """STATE of all virtual machines here: they share a template."""
+    with tempfile.TemporaryDirectory(prefix="proa-", dir="/tmp") as directory:
+        yield directory
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind in worlds.WORLDS])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A place to run containers in; afterwards nothing may be left of them."""
-    made = worlds.make(request.param)
+    state = request.getfixturevalue("vm_state") if request.param == "vm" else ""
+    try:
+        made = worlds.WORLDS[request.param](state)
+    except HostCannot as problem:
+        pytest.skip(problem.what)
     try:
         yield made
         assert left(made) == []

@@ -1,11 +1,13 @@
-"""What a contract test of a hull stands on: a busybox root, bundles, an engine's side and its spawner, in one folder."""
+"""What a contract test of a hull stands on: a busybox root, bundles, an engine's side and its spawner."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import socket
+import tarfile
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,12 +15,16 @@ from typing import Any
 
 from proa.cgroup import choose
 from proa.dockerapi.frames import Demultiplexer
+from proa.hull.container import ContainerHull
 from proa.hull.contract import Attachment, Exit, Handle, Hull
 from proa.hull.spawn import Spawner
+from proa.hull.vm import parts
+from proa.hull.vm.hull import VmHull
 from proa.places import Places
+from proa.rootfs.block import Block
+from proa.ship.archive import import_tar
 
 BUSYBOX = "/bin/busybox"
-ENGINE = "c0117ac7"
 ALL = Attachment(stdin=False, stdout=True, stderr=True, logs=False, stream=True, mux=True)
 WITH_STDIN = Attachment(stdin=True, stdout=True, stderr=True, logs=False, stream=True, mux=True)
 
@@ -26,19 +32,24 @@ WITH_STDIN = Attachment(stdin=True, stdout=True, stderr=True, logs=False, stream
 class World:
     """One temporary PROA_ROOT and everything in it. ``run`` a coroutine; ``close`` leaves nothing."""
 
-    def __init__(self, make: Callable[[Places, Spawner, Any], Hull]) -> None:
+    kind = "container"
+
+    def __init__(self, state: str = "") -> None:
+        """``state``: a STATE that several worlds share; what is made in it for one container is removed."""
         self.directory = tempfile.mkdtemp(prefix="proa-", dir="/tmp")
-        self.places = Places(f"{self.directory}/state", f"{self.directory}/run")
+        self.places = Places(state or f"{self.directory}/state", f"{self.directory}/run")
         self.lower = f"{self.directory}/lower"
-        self._make = make
         self.heard: list[dict[str, Any]] = []
         self.hull: Hull
         self.spawner: Spawner
         self.handles: list[Handle] = []
         self.clients: list[Client] = []
-        self.cgroup = choose.detect(f"proa-{ENGINE}")
+        self.made: list[str] = []
+        self.engine = os.urandom(4).hex()  # several of these may run at once
+        self.cgroup = choose.detect(f"proa-{self.engine}")
         _make_root(self.lower)
         os.makedirs(self.places.run)
+        self.prepare()
 
     def run(self, test: Callable[[], Awaitable[None]], *, patience: float = 120) -> None:
         """Run a test in an event loop with a fresh spawner and hull; everything it started is ended after."""
@@ -61,9 +72,28 @@ class World:
         """A (new) engine's side."""
         self.spawner = Spawner(self.places)
         await self.spawner.start()
-        self.hull = self._make(self.places, self.spawner, lambda handle, message: self.heard.append(message))
+        self.hull = self.make_hull(lambda handle, message: self.heard.append(message))
+
+    def prepare(self) -> None:
+        """What all containers of this world need."""
+
+    def make_hull(self, listener: Any) -> Hull:
+        return ContainerHull(self.places, self.spawner, listener)
+
+    def root(self, directory: str) -> dict[str, Any]:
+        """A root for one container: the bundle's ``root``, ``disks``."""
+        for name in ("upper", "work", "root"):
+            os.makedirs(f"{directory}/{name}")
+        options = [f"lowerdir={self.lower}", f"upperdir={directory}/upper", f"workdir={directory}/work"]
+        place = f"{directory}/root"
+        return {
+            "root": [{"destination": place, "type": "overlay", "source": "overlay", "options": options}],
+            "disks": [],
+        }
 
     def close(self) -> None:
+        for directory in self.made:
+            shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(self.directory)
         choose.forget(self.cgroup)
 
@@ -124,11 +154,30 @@ class World:
         return [message["op"] for message in self.heard]
 
 
-def make(kind: str) -> World:
-    """A world of one kind of hull."""
-    from proa.hull.container import ContainerHull
+class VmWorld(World):
+    """The same as virtual machines. Raises HostCannot where a part is missing."""
 
-    return World({"container": ContainerHull}[kind])
+    kind = "vm"
+
+    def prepare(self) -> None:
+        parts.find_qemu(self.places)
+        parts.find_kernel(self.places)
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as archive:
+            archive.add(self.lower, ".")
+        tar.seek(0)
+        self._block = Block(self.places)
+        self._base = self._block.unpack(import_tar(tar, self.places))
+
+    def make_hull(self, listener: Any) -> Hull:
+        return VmHull(self.places, self.spawner, listener)
+
+    def root(self, directory: str) -> dict[str, Any]:
+        root = self._block.prepare(directory, self._base, volatile=True)
+        return {"root": [], "disks": root.disks, "volatile": True}
+
+
+WORLDS = {"container": World, "vm": VmWorld}
 
 
 class Client:
@@ -190,8 +239,8 @@ def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]
 
     id = uuid.uuid4().hex * 2
     directory = world.places.container(id)
-    for name in ("upper", "work", "root"):
-        os.makedirs(f"{directory}/{name}")
+    world.made.append(directory)
+    root = world.root(directory)
     stdio = {
         "terminal": bool(changes.pop("terminal", False)),
         "stdin": bool(changes.pop("stdin", False)),
@@ -209,7 +258,7 @@ def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]
         "process": process,
         "root": {"path": f"{directory}/root"},
         "hostname": id[:12],
-        "mounts": defaults.mounts(cgroup["version"]),
+        "mounts": defaults.mounts(2 if world.kind == "vm" else cgroup["version"]),
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc", "network", "cgroup")],
             "maskedPaths": defaults.MASKED,
@@ -217,23 +266,16 @@ def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]
             "resources": {"devices": defaults.DEVICE_RULES, **resources},
         },
     }
-    overlay = {
-        "destination": f"{directory}/root",
-        "type": "overlay",
-        "source": "overlay",
-        "options": [f"lowerdir={world.lower}", f"upperdir={directory}/upper", f"workdir={directory}/work"],
-    }
     return {
         "protocol": 1,
         "id": id,
-        "kind": "container",
-        "engine": ENGINE,
+        "kind": world.kind,
+        "engine": world.engine,
         "directory": directory,
         "run": world.places.container_run(id),
         "socket": world.places.shim_socket(id[:16]),
         "spec": spec,
-        "root": [overlay],
-        "disks": [],
+        **root,
         "stdio": stdio,
         "cgroup": cgroup,
         "may": {"mknod": True, "mount": True, "cgroup": bool(cgroup["version"]), "setuid": True},

@@ -41,6 +41,14 @@ def test_a_container_is_born_in_its_group_and_sees_nothing_above(box: Any, group
     assert "Read-only file system" in text and text.splitlines()[-1] == "12"
 
 
+def test_without_a_cgroup_namespace_no_hierarchy_is_shown(box: Any, group: Any) -> None:
+    def change(spec: Any) -> None:
+        shown(spec)
+        spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"] if one["type"] != "cgroup"]
+
+    assert box.run(["ls", "/sys/fs/cgroup"], group=group, change=change) == (0, "")
+
+
 def test_programs_beside_it_are_in_the_group_too(box: Any, group: Any) -> None:
     spec, root = box.spec(["sleep", "100"])
     beside = box.start(spec, root, group=group)

@@ -2,6 +2,7 @@
 
 import os
 import select
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -361,3 +362,30 @@ def test_sysctl_of_its_own_namespace(box: Any) -> None:
         "1",
         "4096",
     ]
+
+
+def test_the_hosts_pid_namespace(box: Any) -> None:
+    def change(spec: Any) -> None:
+        spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"] if one["type"] != "pid"]
+
+    assert int(box.run("echo $$", change=change)[1]) > 1
+    _, text = box.run("(sleep 0.1; echo late) & echo early; exit 4", change=change, init=True)
+    assert text.startswith("early")
+    spec, root = box.spec(["sleep", "100"])
+    change(spec)
+    beside = box.start(spec, root)
+    assert box.exec(beside, ["hostname"]).finish() == (0, "box\n")
+
+
+def test_oom_score(box: Any) -> None:
+    script = ["cat", "/proc/self/oom_score_adj"]
+    inherited = int(Path("/proc/self/oom_score_adj").read_text())
+    assert box.run(script) == (0, f"{inherited}\n")
+    assert box.run(script, oomScoreAdj=inherited) == (0, f"{inherited}\n")
+    assert box.run(script, oomScoreAdj=700) == (0, "700\n")
+    try:
+        assert box.run(script, oomScoreAdj=-900) == (0, "-900\n")
+    except StartFailure as failure:
+        assert failure.text == "error setting oom_score_adj to -900: permission denied"
+    beside = box.start(*box.spec(["sleep", "100"], oomScoreAdj=700))
+    assert box.exec(beside, script, oomScoreAdj=600).finish() == (0, "600\n")

@@ -7,6 +7,7 @@ import pytest
 from proa.engine import diagnosis, doctor
 from proa.engine.diagnosis import Diagnosis, Finding
 from proa.hull.vm.accelerator import Accelerator
+from proa.places import Places
 
 TCG, KVM = Accelerator("tcg", "no /dev/kvm"), Accelerator("kvm", "works")
 YES, NO = Finding("container", "yes", "works"), Finding("container", "no", "namespaces: refused", next="do this")
@@ -68,3 +69,10 @@ def test_json_has_every_field():
 def test_a_directory_that_cannot_be_written(tmp_path):
     assert diagnosis._directory("state", str(tmp_path / "a" / "b")).state == "yes"
     assert diagnosis._directory("state", "/proc/self/x").state == "no"
+
+
+def test_a_run_directory_whose_sockets_would_not_fit(tmp_path):
+    places = Places(str(tmp_path), "/tmp/" + "x" * 100)
+    found = diagnosis._sockets(places)
+    assert found.state == "no"
+    assert "too long" in found.why

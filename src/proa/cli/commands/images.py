@@ -58,6 +58,7 @@ def _rows(image: "dict[str, Any]", cut: bool, digests: bool) -> "list[dict[str, 
         "Containers": "N/A",
         "SharedSize": "N/A",
         "UniqueSize": "N/A",
+        "VirtualSize": human_size(image.get("Size") or 0, 4),
     }
     known = {entry.partition("@")[0]: entry.partition("@")[2] for entry in image.get("RepoDigests") or ()}
     rows = []

@@ -5,6 +5,7 @@ from ...client.engine import Engine
 from ...client.wire import target
 from ..options import Command
 from ..output import complain, document, text
+from ..template import Template, go_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
     if values.on("json") or format == "json":
         document(info)
     elif format:
-        from ..template import Template
-
         text(Template(format).render(info) + "\n")
     else:
         text("\n".join(["Client:", f" Version:    {__version__}", "", "Server:", *_server(info)]) + "\n")
@@ -59,7 +58,7 @@ def _server(info: "dict[str, Any]") -> list[str]:
     plugins = info.get("Plugins") or {}
     if plugins:
         lines.append(" Plugins:")
-        lines += [f"  {kind}: {' '.join(plugins[kind])}" for kind in ("Volume", "Network", "Log") if plugins.get(kind)]
+        lines += [f"  {kind}: {' '.join(plugins.get(kind) or ())}" for kind in ("Volume", "Network", "Log")]
     if info.get("Runtimes"):
         lines += [f" Runtimes: {' '.join(sorted(info['Runtimes']))}", f" Default Runtime: {info.get('DefaultRuntime')}"]
     lines += _hulls(info)
@@ -69,7 +68,7 @@ def _server(info: "dict[str, Any]") -> list[str]:
     lines += [f" {title}: {info[key]}" for key, title in _HOST if info.get(key)]
     if info.get("MemTotal"):
         lines.append(f" Total Memory: {human_binary(info['MemTotal'])}")
-    lines += [f" {title}: {info[key]}" for key, title in _TAIL if key in info]
+    lines += [f" {title}: {go_text(info[key])}" for key, title in _TAIL if key in info]
     lines += [f"  {label}" for label in info.get("Labels") or ()]
     return lines
 
@@ -79,15 +78,11 @@ _TAIL = (("Name", "Name"), ("ID", "ID"), ("DockerRootDir", "Docker Root Dir"), (
 
 def _hulls(info: "dict[str, Any]") -> list[str]:
     """Ours: what each hull is worth on this host."""
-    lines = []
-    hulls = info.get("Hulls") or {}
-    if hulls:
-        lines.append(" Hulls:")
-    for name in hulls if isinstance(hulls, dict) else ():
-        facts = hulls[name]
-        lines.append(f"  {name}:")
-        pairs = facts.items() if isinstance(facts, dict) else (("", facts),)
-        lines += [f"   {key}: {value}" for key, value in pairs]
+    lines = [" Hulls:"] if info.get("Hulls") else []
+    for hull in info.get("Hulls") or ():
+        lines.append(f"  {hull['Kind']}: {'available' if hull['Available'] else 'not available'}")
+        facts = {key: value for key, value in hull.items() if key not in ("Kind", "Available") and value != ""}
+        lines += [f"   {key}: {go_text(value)}" for key, value in facts.items()]
     return lines
 
 

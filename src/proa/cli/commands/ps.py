@@ -49,7 +49,7 @@ def _fetch(engine: Engine, values: "Values") -> "list[dict[str, Any]]":
     return engine.call("GET", query) or []
 
 
-def row(found: "dict[str, Any]", cut: bool) -> "dict[str, str]":
+def row(found: "dict[str, Any]", cut: bool) -> "dict[str, Any]":
     """One container as its row: docker's fields by docker's names; ``cut``: shortened as a table shows it."""
     import time
 
@@ -76,6 +76,7 @@ def row(found: "dict[str, Any]", cut: bool) -> "dict[str, str]":
         "Mounts": ",".join(shorten(name, 15) if cut else name for name in mounts),
         "Names": ",".join(names),
         "Networks": ",".join(sorted((found.get("NetworkSettings") or {}).get("Networks") or {})),
+        "Platform": None,
         "Ports": "",
         "RunningFor": human_duration(time.time() - found["Created"]) + " ago",
         "Size": size,

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from ..options import Option, Values
 
 _OPTIONS: "tuple[Option, ...]" = (
+    ("--all", "", "Fetch also what this host already has"),
     ("--kernel", "string", "Use this kernel file instead of fetching one"),
+    ("--modules", "string", "The kernel's modules: the directory that holds kernel/"),
     ("--show", "", "Say what would be fetched, and fetch nothing"),
     ("--user", "", "Into this user's own folder: needs no privilege"),
 )

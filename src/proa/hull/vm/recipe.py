@@ -48,7 +48,8 @@ def _qemu(values: dict[str, Any]) -> Qemu:
 
 
 class Meta(NamedTuple):
-    """A finished template. ``hello``: what its guest said; ``seconds``: how long it took."""
+    """A finished template. ``hello``: what its guest said; ``seconds``: how long it took; ``family``: the hash of what
+    all templates of one installation share (QEMU, kernel, boot image)."""
 
     version: int
     ram_size: int
@@ -57,3 +58,4 @@ class Meta(NamedTuple):
     state_checksum: int
     hello: dict[str, Any]
     seconds: float
+    family: str

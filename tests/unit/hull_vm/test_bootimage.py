@@ -1,0 +1,125 @@
+"""The boot image: the archive's form, the modules' order, and what is packed."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from proa.errors import HostCannot
+from proa.hull.vm import bootimage, interpreter
+from proa.hull.vm.bootimage import Entry
+
+
+def read(data: bytes) -> dict[str, tuple[int, bytes, tuple[int, int]]]:
+    """What is in a "newc" archive: {path: (mode, content, device)}."""
+    found, at = {}, 0
+    while True:
+        assert data[at : at + 6] == b"070701"
+        fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        mode, size, name_size = fields[1], fields[6], fields[11]
+        name = data[at + 110 : at + 110 + name_size - 1].decode()
+        start = at + (110 + name_size + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (mode, data[start : start + size], (fields[9], fields[10]))
+        at = (start + size + 3) // 4 * 4
+
+
+def test_the_archive_has_parents_contents_and_devices() -> None:
+    data = bootimage.archive(
+        [
+            Entry("/a/b/file", stat.S_IFREG | 0o644, b"hello"),
+            Entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1)),
+            Entry("/a/b/file", stat.S_IFREG | 0o644, b"a second time"),
+        ]
+    )
+    found = read(data)
+    assert list(found) == ["a", "a/b", "a/b/file", "dev", "dev/console"]
+    assert found["a"][0] == stat.S_IFDIR | 0o755
+    assert found["a/b/file"][1] == b"hello"
+    assert found["dev/console"] == (stat.S_IFCHR | 0o600, b"", (5, 1))
+    assert len(data) % 512 == 0
+
+
+def test_linux_own_tool_reads_the_archive(tmp_path: Path) -> None:
+    data = bootimage.archive([Entry("/a/file", stat.S_IFREG | 0o644, b"hello")])
+    try:
+        done = subprocess.run(["cpio", "-t", "--quiet"], input=data, capture_output=True, check=True)
+    except FileNotFoundError:
+        pytest.skip("cpio is not installed")
+    assert done.stdout.split() == [b"a", b"a/file"]
+
+
+def module(needs: str) -> bytes:
+    return b"\x7fELF....\0license=GPL\0depends=" + needs.encode() + b"\0name=x\0"
+
+
+def kernel_tree(root: Path, modules: dict[str, str], builtin: str = "") -> str:
+    directory = root / "kernel"
+    directory.mkdir(parents=True)
+    for name, needs in modules.items():
+        (directory / f"{name}.ko").write_bytes(module(needs))
+    (root / "modules.builtin").write_text(builtin)
+    return str(root)
+
+
+MODULES = {
+    "virtio": "virtio_ring",
+    "virtio_ring": "",
+    "virtio_pci": "virtio,virtio_ring",
+    "virtio_console": "virtio",
+    "virtio_blk": "virtio",
+    "overlay": "",
+    "virtio-net": "net-failover",
+    "net-failover": "",
+    "virtiofs": "fuse",
+    "fuse": "",
+    "virtio_balloon": "virtio",
+}
+
+
+def test_modules_are_loaded_after_what_they_need(tmp_path: Path) -> None:
+    root = kernel_tree(tmp_path / "6.1", MODULES, "kernel/fs/squashfs/squashfs.ko\n")
+    entries = {entry.path: entry for entry in bootimage._kernel_modules(root)}
+    order = json.loads(entries["/proa/modules.json"].data)
+    assert order["early"] == ["virtio_ring", "virtio", "virtio_pci", "virtio_console"]
+    assert order["late"] == [
+        "virtio_blk",
+        "overlay",
+        "net_failover",
+        "virtio_net",
+        "fuse",
+        "virtiofs",
+        "virtio_balloon",
+    ]
+    assert "/proa/modules/net_failover.ko" in entries
+
+
+def test_a_kernel_without_what_is_needed_is_refused(tmp_path: Path) -> None:
+    root = kernel_tree(tmp_path / "6.1", MODULES)
+    with pytest.raises(HostCannot, match="squashfs"):
+        bootimage._kernel_modules(root)
+
+
+def test_the_image_holds_this_interpreter_and_what_a_dry_run_loads(tmp_path: Path) -> None:
+    root = kernel_tree(tmp_path / "6.1", MODULES, "kernel/fs/squashfs/squashfs.ko\n")
+    built = bootimage.build(root, str(tmp_path / "cache"))
+    data = Path(built.path).read_bytes()
+    assert len(data) <= bootimage.SIZE_MAX
+    found = read(data)
+    python = interpreter.own()
+    assert python.executable.lstrip("/") in found
+    assert f"rdinit={python.executable} -- -I -S -X utf8 /proa/start.pyc" in built.init
+    for name in ("proa/proa/hull/vm/guest/main.pyc", "proa/proa/runtime/parent.pyc", "proa/start.pyc"):
+        header = found[name][1][:16]
+        assert header[4:8] == (1).to_bytes(4, "little")  # hash-based, unchecked
+        marshal.loads(found[name][1][16:])
+    packed = " ".join(found)
+    for heavy in ("/json/", "/asyncio/", "/re/", "enum.pyc", "typing.pyc", "dataclasses.pyc", "subprocess.pyc"):
+        assert heavy not in packed
+    assert bootimage.build(root, str(tmp_path / "cache")) == built
