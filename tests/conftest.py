@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import image, peers
-from support.box import Box, docker, proa
+from support.box import Box, Unplayable, docker, proa
 
 HULLS = os.environ.get("PROA_TEST_HULLS", "container").replace(",", " ").split()
 
@@ -32,9 +32,12 @@ def shared_box(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]
                 yield box
         except peers.Missing as problem:
             pytest.skip(str(problem))
-    else:
+        return
+    try:
         with proa(image_tar, request.param) as box:
             yield box
+    except Unplayable as problem:
+        pytest.skip(str(problem))
 
 
 @pytest.fixture

@@ -1,45 +1,33 @@
-"""Docker's own clients, pointed at our engine and at dockerd."""
+"""One engine of ours and one dockerd, each seen through each docker client."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from outside import clients
 from support import peers
-from support.box import Box, through
+from support.box import Box
 
 
-def clients() -> dict[str, Path]:
-    """Debian's client, and the one on the machine if it is another."""
-    found = {}
+@dataclass(frozen=True)
+class Pair:
+    """The same client on dockerd, which is right, and on our engine."""
+
+    name: str
+    docker: Box
+    proa: Box
+
+
+@pytest.fixture(params=clients.NAMES)
+def pair(request: pytest.FixtureRequest, docker_box: Box, proa_box: Box, tmp_path: Path) -> Iterator[Pair]:
+    """Both engines without a container before and after."""
     try:
-        found["debian"] = peers.tool("docker")
-    except peers.Missing:
-        pass
-    on_path = shutil.which("docker")
-    if on_path:
-        found["machine"] = Path(on_path).resolve()
-    return found
-
-
-@pytest.fixture(scope="session", params=["debian", "machine"])
-def client(request: pytest.FixtureRequest) -> Path:
-    """A docker client."""
-    found = clients()
-    if request.param not in found:
-        pytest.skip("no such docker client here: " + request.param)
-    return found[request.param]
-
-
-@pytest.fixture
-def ours(box: Box, client: Path) -> Box:
-    """Our engine through docker's client."""
-    return through(box, client)
-
-
-@pytest.fixture
-def theirs(docker_box: Box, client: Path) -> Box:
-    """dockerd through the same client."""
-    return through(docker_box, client)
+        pair = Pair(request.param, *(clients.through(request.param, box, tmp_path) for box in (docker_box, proa_box)))
+    except peers.Missing as problem:
+        pytest.skip(str(problem))
+    yield pair
+    docker_box.clean()

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from leaks import check
 from . import peers
 
 IMAGE = "bb"
+TESTS = Path(__file__).parents[1]
 FULL_ID = r"[0-9a-f]{64}"
 
 
@@ -169,11 +170,89 @@ def clean_environment(**more: str) -> dict[str, str]:
 @contextmanager
 def proa(image_tar: Path, hull: str) -> Iterator[Box]:
     """An engine below a directory of its own, ended with all its containers, and nothing left. Asserts on leaks."""
+    if hull == "floor":
+        with floor(image_tar) as box:
+            yield box
+        return
     root = Path(tempfile.mkdtemp(prefix="proa-"))
-    before = check.snapshot()
     env = clean_environment(PROA_ROOT=str(root))
-    flags = ["--isolation", "vm" if hull in ("vm", "floor") else "process", "--network", "none"]
-    box = Box(hull, command(), env, flags, f"{root}/run/engine.sock", 6 if hull in ("vm", "floor") else 1, root)
+    flags = ["--isolation", "vm" if hull == "vm" else "process", "--network", "none"]
+    with _engine(Box(hull, command(), env, flags, f"{root}/run/engine.sock", _slow(hull), root), image_tar) as box:
+        yield box
+
+
+@contextmanager
+def floor(image_tar: Path) -> Iterator[Box]:
+    """The same as a user who may nothing: installed, started and used by him, the filter loaded before the first Python.
+
+    Raises Unplayable.
+    """
+    if os.geteuid() != 0:
+        raise Unplayable("only root can play the floor")
+    root = Path(tempfile.mkdtemp(prefix="proa-"))
+    root.chmod(0o755)
+    home = root / "home"
+    launch = ["/usr/bin/python3", str(TESTS / "floor/launch.py"), "--uid", "65534", "--home", str(home), "--"]
+    try:
+        _install(launch, home)
+        env = clean_environment(PROA_ROOT=f"{home}/p")
+        flags = ["--isolation", "vm", "--network", "none"]
+        socket_path = f"{home}/p/run/engine.sock"
+        box = Box("floor", [*launch, f"{home}/v/bin/proa"], env, flags, socket_path, _slow("floor"), home / "p")
+        image = shutil.copy(image_tar, root / "image.tar")
+        os.chmod(image, 0o644)
+        with _engine(box, Path(image)) as running:
+            yield running
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+class Unplayable(Exception):
+    """Why the floor cannot be played here."""
+
+
+def _install(launch: list[str], home: Path) -> None:
+    """The built wheel, in a virtual environment made by that user; its dependencies as they are here."""
+    wheels = sorted((TESTS.parent / "dist").glob("proa-*.whl"))
+    if not wheels:
+        raise Unplayable("no wheel in dist/: run make install")
+    wheel = shutil.copy(wheels[-1], home.parent / wheels[-1].name)
+    os.chmod(wheel, 0o644)
+    steps = [
+        ["/usr/bin/python3", "-m", "venv", f"{home}/v"],
+        [f"{home}/v/bin/python", "-m", "pip", "--quiet", "install", "--no-deps", "--no-index", str(wheel)],
+        ["sh", "-c", 'cp -r "$@" ' + f"{home}/v/lib/python3*/site-packages/", "sh", *map(str, _dependencies())],
+    ]
+    for step in steps:
+        done = subprocess.run([*launch, *step], env=clean_environment(), cwd="/", capture_output=True, text=True)
+        if done.returncode:
+            raise Unplayable(f"{step[0]}: {done.stderr.strip()[-300:]}")
+
+
+def _dependencies() -> list[Path]:
+    """Folders of the packages that ours needs, as installed beside this interpreter."""
+    import importlib.util
+
+    found = []
+    for name in ("click", "h11", "msgspec"):
+        spec = importlib.util.find_spec(name)
+        if not spec or not spec.origin:
+            raise Unplayable(f"{name} is not installed here")
+        found.append(Path(spec.origin).parent)
+    return found
+
+
+def _slow(hull: str) -> float:
+    """How much longer things may take."""
+    return 1 if hull == "container" else 6
+
+
+@contextmanager
+def _engine(box: Box, image_tar: Path) -> Iterator[Box]:
+    """The engine's life: import, the test, end everything, look for leaks."""
+    root = box.root
+    assert root
+    before = check.snapshot()
     engine_id = ""
     try:
         box.cli("import", str(image_tar), IMAGE, timeout=120).ok()
@@ -185,12 +264,12 @@ def proa(image_tar: Path, hull: str) -> Iterator[Box]:
         left = _settled(before, [str(root), *([engine_id] if engine_id else [])])
         left += check.left_in_run(root / "run")
         shutil.rmtree(root, ignore_errors=True)
-    assert [str(leak) for leak in left if str(root) != leak.what.strip()] == []
+    assert [str(leak) for leak in left] == []
 
 
 def _engine_id(box: Box) -> str:
     status, body = box.api("GET", "/proa/v1/engine")
-    return str(body.get("id", "")) if status == 200 and isinstance(body, dict) else ""
+    return str(body.get("Id", "")) if status == 200 and isinstance(body, dict) else ""
 
 
 def _settled(before: check.Snapshot, marks: list[str], seconds: float = 3) -> list[check.Leak]:
@@ -208,10 +287,3 @@ def docker(image_tar: Path) -> Iterator[Box]:
     """dockerd in namespaces of its own."""
     with peers.dockerd(image_tar, IMAGE) as peer:
         yield Box("docker", peer.command, peer.env, ["--network", "none"], peer.socket, extra={"peer": peer})
-
-
-def through(box: Box, client: Path) -> Box:
-    """The same engine, driven by a docker client."""
-    folder = Path(tempfile.gettempdir()) / "proa-no-docker-config"
-    env = {**clean_environment(), "DOCKER_CONFIG": str(folder)}
-    return replace(box, command=[str(client), "-H", f"unix://{box.socket}"], env=env)

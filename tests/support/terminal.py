@@ -152,6 +152,6 @@ def both(line: Line, judge: Box, box: Box, terminal: bool) -> tuple[Seen, Seen]:
 def alike(line: Line, wanted: Seen, found: Seen) -> None:
     """Asserts that they do not differ, but for bytes that the line says may."""
     assert found.code == wanted.code
-    assert found.modes and wanted.modes
+    assert (found.modes, wanted.modes) == (True, True), (found, wanted)
     if not line.unlike:
         assert found == wanted

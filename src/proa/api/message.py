@@ -8,14 +8,11 @@ Hijack      the head, then the socket itself is given away
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..dockerapi import frames
 from ..dockerapi.decode import encode
 from ..errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from .connection import Body
 
 JSON = "application/json"
 BODY_MAX = 8 << 20
@@ -55,6 +52,18 @@ class Hijack(NamedTuple):
 def json_reply(value: object, status: int = 200) -> Reply:
     """``value`` as JSON, one line as dockerd writes it."""
     return Reply(status, encode(value) + b"\n", JSON)
+
+
+class Body(Protocol):
+    """The body of a request, read once, as a whole or in pieces."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces as they arrive."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """All of it. Raises InvalidRequest when it is larger than ``limit`` bytes."""
+        ...
 
 
 class Request:

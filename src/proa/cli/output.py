@@ -53,6 +53,13 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
+def shell_quote(word: str) -> str:
+    """``word`` as a shell takes it for one word."""
+    if word and all(char.isalnum() or char in "@%+=:,./-_" for char in word) and word.isascii():
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
 def line(text: str) -> None:
     """One line on standard output."""
     write(1, encode(text + "\n"))

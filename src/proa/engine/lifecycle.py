@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, structs
 
 from ..errors import Conflict, Internal, NotFound, ProaError
-from ..hull.contract import Attachment, Exit, Handle, Refused
-from . import replay, signals, trash
+from ..hull.contract import Attachment, Exit, Handle
+from . import failures, replay, signals, trash
 from .container import Container, Pending
 from .records import State
 from .request import stop_signal
+from .tasks import Tasks
 from .transitions import NotModified
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Lifecycle:
         self._execs = execs
         self._containers = containers
         self._launch = launch
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = Tasks()
 
     # start
 
@@ -70,7 +70,7 @@ class Lifecycle:
 
     def _not_started(self, container: Container, problem: ProaError | OSError) -> ProaError:
         """Remember why, answer who waits; the error to raise."""
-        error = explain(problem)
+        error = failures.explain(problem)
         state = structs.replace(container.state, exit_code=error.exit, error=error.what)
         with suppress(ProaError), self._events.change() as change:
             change.db.set_state(container.id, state)
@@ -100,7 +100,7 @@ class Lifecycle:
         """See to it that the end of what runs is recorded."""
         container.handle = handle
         container.stopped = False
-        container.watch = self.background(self._watch(container, handle))
+        container.watch = self.tasks.start(self._watch(container, handle))
 
     async def _watch(self, container: Container, handle: Handle) -> None:
         hull = self._launch.hull(container)
@@ -306,7 +306,7 @@ class Lifecycle:
         container.drop_pending()
         thrown = trash.throw(self._launch.places, container.id)
         if thrown:
-            self.background(trash.empty(self._launch.remove_directory, thrown))
+            self.tasks.start(trash.empty(self._launch.remove_directory, thrown))
         container.tell_removal()
 
     def rename(self, container: Container, name: str) -> None:
@@ -335,28 +335,6 @@ class Lifecycle:
             raise Conflict(f"container {container.id} is not running", code="container-not-running", input=container.id)
         return container.handle
 
-    def background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run ``work`` beside; its failure is logged."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            traceback.print_exception(problem, file=sys.stderr)
-
-    async def settle(self, seconds: float) -> None:
-        """Before the engine ends: let removals finish, leave what runs alone."""
-        watches = {container.watch for container in self._containers}
-        rest = {task for task in self._tasks if task not in watches}
-        if rest:
-            await asyncio.wait(rest, timeout=seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
 
 def _after(state: State, exit: Exit) -> State:
     return structs.replace(
@@ -374,26 +352,3 @@ async def _within(future: asyncio.Future[int], seconds: float) -> bool:
     """Whether ``future`` is done within ``seconds`` (negative: for ever)."""
     done, _ = await asyncio.wait({future}, timeout=None if seconds < 0 else seconds)
     return bool(done)
-
-
-def explain(problem: ProaError | OSError) -> ProaError:
-    """Why a container could not be started, in the words from which clients take an exit code."""
-    if isinstance(problem, Refused):
-        return _StartFailed(
-            f"failed to create task for container: OCI runtime create failed: unable to start container process: "
-            f"{problem.what}: unknown",
-            problem,
-        )
-    if isinstance(problem, ProaError):
-        if problem.exit == 1:
-            problem.exit = 128
-        return problem
-    return Internal(f"failed to create task for container: {problem}", code="start-failed", exit=128)
-
-
-class _StartFailed(Refused):
-    """A refused start with the words around it."""
-
-    def __init__(self, what: str, cause: Refused) -> None:
-        super().__init__(cause.kind, what)
-        self.__cause__ = cause

@@ -6,8 +6,10 @@ bound under another name and renamed when requests can be answered. TERM ends th
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from typing import NoReturn
 
 from .. import places as locations
 from ..errors import HostCannot, ProaError
@@ -43,19 +45,25 @@ def _explain(problem: ProaError | OSError) -> tuple[str, int]:
 
 
 def _arguments(words: list[str]) -> tuple[str, bool]:
+    """(root, foreground). A ``--root`` without a directory is an error: never the default places by mistake."""
     root, foreground = "", False
     rest = iter(words)
     for word in rest:
-        if word == "--root":
-            root = next(rest, "")
-        elif word.startswith("--root="):
-            root = word.removeprefix("--root=")
+        name, equals, value = word.partition("=")
+        if name == "--root":
+            root = value if equals else next(rest, "")
+            if not root or root.startswith("-"):
+                _usage("--root needs a directory")
         elif word == "--foreground":
             foreground = True
         else:
-            sys.stderr.write(f"unknown argument: {word}\n{USAGE}")
-            sys.exit(125)
+            _usage(f"unknown argument: {word}")
     return root, foreground
+
+
+def _usage(what: str) -> NoReturn:
+    sys.stderr.write(f"{what} [usage]\n{USAGE}")
+    sys.exit(125)
 
 
 def _prepare(places: locations.Places) -> None:
@@ -79,8 +87,10 @@ def _run(places: locations.Places, report: daemon.Report, *, foreground: bool) -
 def _make(path: str) -> None:
     try:
         os.makedirs(path, 0o711 if path.endswith("/state") else 0o700, exist_ok=True)
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         if not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
         raise HostCannot(
             f"cannot use {path}: {problem.strerror}",

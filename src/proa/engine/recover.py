@@ -123,7 +123,7 @@ class Recovery:
             if id not in known:
                 await self._end_unknown(id)
         for path in trash.leftovers(self._places, known):
-            self._lifecycle.background(trash.empty(self._launch.remove_directory, path))
+            self._lifecycle.tasks.start(trash.empty(self._launch.remove_directory, path))
         sockets = {shim_socket(self._places, container.id) for container in self._containers if container.alive}
         for name in _names(f"{self._places.run}/s"):
             path = self._places.shim_socket(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,12 +50,14 @@ def _explain(problem: sqlite3.Error, path: str) -> ProaError:
     """SQLite's error as one for people."""
     text = str(problem)
     if "full" in text:
-        return Internal(f"the state directory is full: {os.path.dirname(path)}", code="state-full", input=path)
+        return Internal(
+            f"the state directory is full: {os.path.dirname(path)}", code="state-full", input=path, exit=125
+        )
     if "readonly" in text or "unable to open" in text or "read-only" in text:
         return HostCannot(
             f"cannot write {path}: {text}", code="state-not-writable", input=path, missing="a writable state directory"
         )
-    return Internal(f"state database {path}: {text}", code="state-broken", input=path)
+    return Internal(f"state database {path}: {text}", code="state-broken", input=path, exit=125)
 
 
 class Database:
@@ -197,7 +200,10 @@ class Database:
 
     def close(self) -> None:
         """Checkpoint all of the log and close."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as problem:  # a full disk: the log stays and is read again at the next start
+            print(f"{self.path}: {problem}", file=sys.stderr)
         self._db.close()
 
 

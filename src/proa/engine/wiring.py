@@ -114,7 +114,7 @@ class Engine:
             self.registry.add(Container(name, record, state))
         await self._recovery.run()
         self._checkpoints.start()
-        self._lifecycle.background(_quietly(spawner))
+        self._lifecycle.tasks.start(_quietly(spawner))
 
     def request_stop(self) -> None:
         """Ask whoever runs this engine to end it."""
@@ -122,7 +122,8 @@ class Engine:
 
     async def close(self) -> None:
         """End the engine; containers go on under their shims."""
-        await self._lifecycle.settle(10)
+        watches = {one.watch for one in self.registry if one.watch is not None}
+        await self._lifecycle.tasks.settle(10, watches)
         await self._checkpoints.stop()
         await self.spawner.close()
         choose.forget(self.host.cgroup)  # it stays while anything runs in it

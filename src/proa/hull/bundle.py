@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     class Bundle(TypedDict):
         """``id``: 64 hex; ``kind``: which hull; ``engine``: 8 hex of the engine's id; ``directory``
         STATE/containers/ID; ``run`` RUN/containers/ID (state.json, exit); ``socket`` the path a shim listens on;
-        ``root``: the mounts, in order, that make spec["root"]["path"] (empty for disks); ``seccomp``: path of a compiled
-        BPF program, or ""; ``nofile``: the [soft, hard] limit to restore for programs; ``fds``: names of the descriptors
-        that came behind the bundle; ``machine``: the VM's part, made by the VM hull alone."""
+        ``root``: the mounts, in order, that make spec["root"]["path"] (empty for disks); ``seccomp``: path of a
+        compiled BPF program, or ""; ``nofile``: the [soft, hard] limit to restore for programs; ``fds``: names of the
+        descriptors that came behind the bundle; ``machine``: the VM's part, made by the VM hull alone."""
 
         protocol: int
         id: str

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """``root``: "mounts" (an overlay described by Mounts) or "disks" (block images); ``network``: "namespace" or "link"."""
+    """``root``: "mounts" (an overlay, as Mounts) or "disks" (block images); ``network``: "namespace" or "link"."""
 
     root: Literal["mounts", "disks"]
     network: Literal["namespace", "link"]
@@ -38,7 +38,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a container ended: ``status`` as a shell counts (128 + n for signal n), ``finished`` in ns since the epoch."""
+    """How a container ended: ``status`` as a shell counts (128 + n for signal n), ``finished``: ns since the epoch."""
 
     status: int
     oom: bool

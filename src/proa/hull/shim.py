@@ -9,7 +9,6 @@ import _socket
 import os
 import time
 
-from .. import jsontext
 from . import carrier, connection, detach, messages, records
 from .client_stream import Wants
 from .connection import Connection
@@ -20,15 +19,12 @@ from .stdio import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
-    from typing import Any, NoReturn
+    from typing import Any
 
     from .bundle import Bundle
     from .carrier import Failure
     from .loop import Timer
     from .messages import Message
-else:
-    import _signal
 
 ORPHANED = 30.0  # seconds that a shim which runs nothing waits for an engine
 _STATUS = {"not-found": 127, "not-executable": 126, "denied": 126}
@@ -356,7 +352,7 @@ class Shim:
             pass  # something would not go: delete, or the next engine, looks again
         self.loop.remove(self._listener.fileno())
         self._listener.close()
-        _unlink(self._bundle["socket"])
+        unlink(self._bundle["socket"])
         for link in self._connections[:]:
             link.close()
         self._over = True
@@ -390,68 +386,8 @@ def _wants(message: "Message") -> Wants:
     )
 
 
-def wait(control: int) -> "NoReturn":
-    """A spare shim's whole life: wait for a bundle, then carry it. Ends with its engine. Never returns."""
-    _detach()
-    _touch()
-    try:
-        message, fds = messages.receive(_socket.socket(fileno=os.dup(control)))
-    except (messages.Gone, OSError, ValueError):
-        os._exit(0)
-    if message.get("op") != "carry" or not fds:
-        os._exit(0)
-    _carry(control, fds[0], fds[1:])
-
-
-def run(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
-    """A forked shim's whole life. ``bundle``: a sealed memfd; ``fds``: what bundle["fds"] names. Never returns."""
-    _detach()
-    _carry(control, bundle, fds)
-
-
-def _detach() -> None:
-    os.setsid()
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
-
-
-def _touch() -> None:
-    """Use what a start will use: the pages are this process's own before somebody waits for it."""
-    loop = Loop()
-    Streams(loop, terminal=False, stdin=False, stdin_once=True)
-    jsontext.loads(jsontext.dumps({"op": "", "n": [1, True, None]}))
-    loop.turn(0)
-    loop.close()
-
-
-def _carry(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
-    value: "Bundle | None" = None
-    shim: "Shim | None" = None
-    try:
-        value = jsontext.loads(messages.unseal(bundle))
-        shim = Shim(value, dict(zip(value["fds"], fds, strict=True)), _socket.socket(fileno=control))
-        shim.run()
-        os._exit(0)
-    except BaseException as problem:  # whatever it is: the container must end, and the record must say why
-        _crash(value, shim, f"shim failed: {type(problem).__name__}: {problem}")
-    finally:
-        os._exit(1)
-
-
-def _crash(bundle: "Bundle | None", shim: "Shim | None", text: str) -> None:
-    """Leave an exit file, then nothing. What still ran dies with its shim."""
-    if bundle is None:
-        return
-    exit = records.read(bundle["run"], records.EXIT)
-    if exit is None:
-        exit = {"status": 137, "oom": False, "finished": time.time_ns(), "error": text}
-        records.write(bundle["run"], records.EXIT, exit)
-    _unlink(bundle["socket"])
-    if shim is not None:
-        shim.abandon()
-
-
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file that may be gone."""
     try:
         os.unlink(path)
     except FileNotFoundError:

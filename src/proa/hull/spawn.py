@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds for a spawner to say hello, and for a fork: a loaded machine, never a healthy one."""
+ATTEMPTS = 3
 SPARES = 2
 """Shims that wait, forked before they are needed: they cost some 0.5 MB each, and save a container its fork."""
 REFILL = 0.02
@@ -51,13 +52,18 @@ class Spawner:
 
     async def start(self) -> None:
         """Have a spawner that answers. Cheap when there is one. Raises SpawnFailed."""
-        if self._ready is None:
-            self._launch()
-        assert self._ready is not None
-        try:
-            await asyncio.wait_for(asyncio.shield(self._ready), PATIENCE)
-        except (messages.Gone, TimeoutError) as problem:
-            raise SpawnFailed("the spawner did not start") from problem
+        for _ in range(ATTEMPTS):
+            if self._ready is None:
+                self._launch()
+            assert self._ready is not None
+            try:
+                await asyncio.wait_for(asyncio.shield(self._ready), PATIENCE)
+                return
+            except messages.Gone:
+                continue  # somebody killed it before it could say hello
+            except TimeoutError as problem:
+                raise SpawnFailed("the spawner does not answer") from problem
+        raise SpawnFailed("the spawner did not start", next_step="see the engine's log")
 
     @property
     def findings(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 
-from . import carrier, container_carrier, messages, probe, shim
+from . import birth, carrier, container_carrier, messages, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _serve(sock: _socket.socket, message: "Message", fds: "list[int]") -> None:
         if message.get("op") == "spare":
             reply, made = _spare(sock)
         elif message.get("op") == "spawn" and len(fds) >= 2:
-            reply = {"op": "spawned", "id": id, "pid": _fork(sock, lambda: shim.run(fds[0], fds[1], fds[2:]))}
+            reply = {"op": "spawned", "id": id, "pid": _fork(sock, lambda: birth.run(fds[0], fds[1], fds[2:]))}
         else:
             raise ValueError(f"not a message for a spawner: {message.get('op')!r}")
     except (OSError, ValueError) as problem:
@@ -70,7 +70,7 @@ def _spare(sock: _socket.socket) -> "tuple[Message, list[int]]":
 
     def life() -> None:
         ours.close()
-        shim.wait(theirs.detach())
+        birth.wait(theirs.detach())
 
     pid = _fork(sock, life)
     theirs.close()

@@ -26,6 +26,8 @@ def vm_state() -> Iterator[str]:
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A place to run containers in; afterwards nothing may be left of them."""
     state = request.getfixturevalue("vm_state") if request.param == "vm" else ""
+    if os.environ.get("PROA_MUTATE"):
+        worlds.WORLDS[request.param].mutate = os.environ["PROA_MUTATE"]
     try:
         made = worlds.WORLDS[request.param](state)
     except HostCannot as problem:

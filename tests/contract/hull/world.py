@@ -25,6 +25,7 @@ from proa.rootfs.block import Block
 from proa.ship.archive import import_tar
 
 BUSYBOX = "/bin/busybox"
+PATIENCE = float(os.environ.get("PROA_TEST_PATIENCE", "120"))
 ALL = Attachment(stdin=False, stdout=True, stderr=True, logs=False, stream=True, mux=True)
 WITH_STDIN = Attachment(stdin=True, stdout=True, stderr=True, logs=False, stream=True, mux=True)
 
@@ -33,6 +34,8 @@ class World:
     """One temporary PROA_ROOT and everything in it. ``run`` a coroutine; ``close`` leaves nothing."""
 
     kind = "container"
+    mutate = ""
+    """A method of the hull that does nothing: contract/mutate proves that this is noticed."""
 
     def __init__(self, state: str = "") -> None:
         """``state``: a STATE that several worlds share; what is made in it for one container is removed."""
@@ -51,7 +54,7 @@ class World:
         os.makedirs(self.places.run)
         self.prepare()
 
-    def run(self, test: Callable[[], Awaitable[None]], *, patience: float = 120) -> None:
+    def run(self, test: Callable[[], Awaitable[None]], *, patience: float = PATIENCE) -> None:
         """Run a test in an event loop with a fresh spawner and hull; everything it started is ended after."""
 
         async def whole() -> None:
@@ -60,7 +63,7 @@ class World:
                 await asyncio.wait_for(test(), patience)
             finally:
                 for handle in self.handles:
-                    await self.hull.delete(handle)
+                    await type(self.hull).delete(self.hull, handle)  # the real one, whatever is mutated
                 self.hull.close()  # type: ignore[attr-defined]  # not the contract's: what an engine does at its end
                 await self.spawner.close()
                 for client in self.clients:
@@ -73,6 +76,8 @@ class World:
         self.spawner = Spawner(self.places)
         await self.spawner.start()
         self.hull = self.make_hull(lambda handle, message: self.heard.append(message))
+        if self.mutate:
+            setattr(self.hull, self.mutate, _nothing if self.mutate == "needs" else _nothing_soon)
 
     def prepare(self) -> None:
         """What all containers of this world need."""
@@ -152,6 +157,14 @@ class World:
 
     def ops(self) -> list[str]:
         return [message["op"] for message in self.heard]
+
+
+def _nothing(*_args: Any) -> None:
+    """Instead of a method, when the suite itself is on trial."""
+
+
+async def _nothing_soon(*_args: Any) -> None:
+    """The same where it is awaited."""
 
 
 class VmWorld(World):

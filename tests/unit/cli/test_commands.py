@@ -340,3 +340,40 @@ def test_import_refused_while_it_is_sent(fake: Any, cli: Any, tmp_path: Any) -> 
     (tmp_path / "junk").write_bytes(bytes(10_000_000))
     done = cli("import", str(tmp_path / "junk"), "x")
     assert (done.returncode, done.stderr) == (1, b"proa: not a tar archive [tar-invalid]\n")
+
+
+def test_wait_outlives_the_engine(fake: Any, cli: Any) -> None:
+    tries: list[int] = []
+
+    def wait(asked: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            asked.begin()
+            asked.hang_up()
+        else:
+            asked.answer(200, {"StatusCode": 3})
+
+    fake.on["POST", "/containers/a/wait"] = wait
+    assert cli("wait", "a").stdout == b"3\n"
+
+
+@pytest.mark.parametrize(("state", "code"), [(None, 5), ({"Running": True, "ExitCode": None}, 125)])
+def test_exec_is_started_again_only_if_it_never_ran(fake: Any, cli: Any, state: Any, code: int) -> None:
+    exec_of(fake, 5, lambda stream: stream.sendall(frame(1, b"out\n")))
+    start, found = fake.on["POST", "/exec/e1/start"], fake.on["GET", "/exec/e1/json"]
+    tries: list[int] = []
+
+    def once(asked: Any) -> None:
+        tries.append(1)
+        asked.hang_up() if len(tries) == 1 else start(asked)
+
+    def inspect(asked: Any) -> None:
+        if len(tries) == 1:
+            asked.answer(404, DOWN) if state is None else asked.answer(200, state)
+        else:
+            found(asked)
+
+    fake.on["POST", "/exec/e1/start"] = once
+    fake.on["GET", "/exec/e1/json"] = inspect
+    done = cli("exec", "web", "true")
+    assert (done.returncode, len(tries)) == (code, 2 if state is None else 1)

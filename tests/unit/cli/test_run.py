@@ -484,3 +484,15 @@ def test_cidfile_is_removed_when_nothing_was_made(fake: Any, cli: Any, tmp_path:
     path = tmp_path / "cid"
     assert cli("run", "--cidfile", str(path), "img").returncode == 125
     assert not path.exists()
+
+
+def test_no_containers_here_names_the_command_that_can(fake: Any, cli: Any) -> None:
+    refuse_start(fake, "this host cannot run containers", 501, code="no-container-hull", next="proa run … IMAGE")
+    done = cli("run", "--rm", "img", "sh", "-c", "echo 'a b'")
+    assert done.stderr.decode().splitlines() == [
+        "proa: this host cannot run containers [no-container-hull]",
+        "  next: proa run --isolation=vm --rm img sh -c 'echo '\\''a b'\\'''",
+    ]
+    assert done.returncode == 125
+    done = cli("run", "--isolation", "process", "img")
+    assert b"next: proa run \xe2\x80\xa6 IMAGE" in done.stderr

@@ -3,7 +3,7 @@
 from ... import NAME
 from ...client.engine import Engine
 from ...client.wire import own
-from ...errors import EngineGone
+from ...errors import Conflict, EngineGone
 from ..options import Command, UsageError
 from ..output import document, line
 
@@ -40,9 +40,18 @@ def _run(host: "Host", values: "Values") -> int:
     if values.on("detach"):
         Engine(host).connect().close()
         return 0
-    from ..handover import hand_over
+    try:
+        found = Engine(host).call("GET", own("/engine"), start=False)
+    except EngineGone:
+        from ..handover import hand_over
 
-    return hand_over(host, "engine.main", ["--foreground"])
+        return hand_over(host, "engine.main", ["--foreground"])
+    raise Conflict(
+        f"an engine runs already: process {found['Pid']}",
+        code="engine-runs",
+        input=host.socket,
+        next_step=f"{NAME} engine stop",
+    )
 
 
 def _stop(host: "Host", values: "Values") -> int:

@@ -1,8 +1,8 @@
 """``proa exec``: one more program in a container that runs."""
 
 from ...client.engine import Engine
-from ...client.wire import quote, target
-from ...errors import Internal, ProaError
+from ...client.wire import closed, quote, target
+from ...errors import EngineGone, Internal, NotFound, ProaError
 from .. import terminal
 from ..keys import sequence, told
 from ..options import Command
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
+    from ...client.engine import Stream
     from ...client.host import Host
     from ..options import Values
 else:
@@ -31,12 +32,13 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
         from ..creation import need_terminal
 
         need_terminal()
-    made = engine.call("POST", target(f"/containers/{quote(arguments[0])}/exec"), _body(values, arguments[1:]))
-    path = f"/exec/{made['Id']}"
+    create = target(f"/containers/{quote(arguments[0])}/exec")
+    body = _body(values, arguments[1:])
     if detached:
-        engine.call("POST", target(path + "/start"), {"Detach": True, "Tty": tty})
+        made = engine.call("POST", create, body)
+        engine.call("POST", target(f"/exec/{made['Id']}/start"), {"Detach": True, "Tty": tty})
         return 0
-    return _attached(engine, path, stdin, tty, keys)
+    return _attached(engine, create, body, stdin, keys)
 
 
 def _body(values: "Values", command: "list[str]") -> "dict[str, Any]":
@@ -66,11 +68,9 @@ def _env(values: "Values") -> "list[str]":
     return env + envfile.resolve(values.list("env"))
 
 
-def _attached(engine: Engine, path: str, stdin: bool, tty: bool, keys: bytes) -> int:
+def _attached(engine: Engine, create: str, body: "dict[str, Any]", stdin: bool, keys: bytes) -> int:
     ours = terminal.Terminal()
-    body: dict[str, Any] = {"Detach": False, "Tty": tty}
-    if tty:
-        body["ConsoleSize"] = list(terminal.size() or (0, 0))
+    tty = bool(body["Tty"])
     if tty and stdin:
         from ..signals import restore_at_death
 
@@ -78,13 +78,51 @@ def _attached(engine: Engine, path: str, stdin: bool, tty: bool, keys: bytes) ->
     try:
         if tty and stdin:
             ours.raw()
-        pump = Pump(engine.hijack(target(path + "/start"), body), stdin, keys if tty else b"")
-        if tty:
-            _follow_size(engine, path)
-        pump.run()
+        for _ in range(_ATTEMPTS):
+            path, stream = _start(engine, create, body)
+            pump = Pump(stream, stdin, keys if tty else b"")
+            if tty:
+                _follow_size(engine, path)
+            pump.run()
+            if pump.detached:
+                ours.restore()
+                return told()
+            found = _found(engine, path)
+            if stdin or pump.received or _has_run(found):
+                return _exit(found)
+        raise closed()  # engine after engine died between its answer and the program's start
     finally:
         ours.restore()
-    return told() if pump.detached else _exit(engine, path)
+
+
+def _start(engine: Engine, create: str, body: "dict[str, Any]") -> "tuple[str, Stream]":
+    """The path of a program that runs, and its stream. What an engine's death has not let start is started again."""
+    start = {"Detach": False, "Tty": body["Tty"]}
+    if body["Tty"]:
+        start["ConsoleSize"] = body["ConsoleSize"]
+    path = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            path = ""
+            path = f"/exec/{engine.call('POST', create, body)['Id']}"
+            return path, engine.hijack(target(path + "/start"), start)
+        except EngineGone as gone:
+            if gone.code != "engine-closed" or (path and _has_run(_found(engine, path))):
+                raise
+    raise closed()
+
+
+def _found(engine: Engine, path: str) -> "dict[str, Any]":
+    """What is known of the program; nothing where no engine ever handed it on."""
+    try:
+        return dict(engine.call("GET", target(path + "/json")))
+    except NotFound:
+        return {}
+
+
+def _has_run(found: "dict[str, Any]") -> bool:
+    """Whether the program runs or ran: then it is not started a second time."""
+    return bool(found.get("Running")) or found.get("ExitCode") is not None
 
 
 def _follow_size(engine: Engine, path: str) -> None:
@@ -100,8 +138,7 @@ def _follow_size(engine: Engine, path: str) -> None:
     _signal.signal(_signal.SIGWINCH, resize)
 
 
-def _exit(engine: Engine, path: str) -> int:
-    found = engine.call("GET", target(path + "/json"))
+def _exit(found: "dict[str, Any]") -> int:
     if found.get("Running") or found.get("ExitCode") is None:
         raise Internal("the program's exit code is not known: its streams were closed early", code="exec-running")
     return int(found["ExitCode"])

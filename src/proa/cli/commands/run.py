@@ -1,5 +1,7 @@
 """``proa run``: create, attach, wait, start, copy, exit code."""
 
+import sys
+
 from ... import NAME
 from ...client.engine import Engine
 from ...client.wire import target
@@ -7,7 +9,7 @@ from ...errors import HostCannot, InvalidRequest, ProaError
 from .. import keys
 from ..creation import cidfile, create
 from ..options import Command
-from ..output import document, line
+from ..output import document, line, shell_quote
 from ..request import OPTIONS, Streams, body
 from ..session import Ended, Session
 
@@ -76,9 +78,20 @@ def start_error(error: ProaError) -> ProaError:
         error.exit = 126
     else:
         error.exit = 125
-    if isinstance(error, HostCannot) and not error.next_step:
-        error.next_step = f"{NAME} doctor"
+    if isinstance(error, HostCannot):
+        error.next_step = _instead(error) or error.next_step or f"{NAME} doctor"
     return error
+
+
+def _instead(error: ProaError) -> str:
+    """The same command line as a virtual machine, where that is what this host can do; "" where it is not."""
+    words = sys.argv[1:]
+    if error.code != "no-container-hull" or "run" not in words:
+        return ""
+    if any(word.startswith("--isolation") for word in words):
+        return ""
+    words.insert(words.index("run") + 1, "--isolation=vm")
+    return " ".join([NAME, *map(shell_quote, words)])
 
 
 COMMAND = Command(

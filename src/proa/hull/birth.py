@@ -1,0 +1,84 @@
+"""How a shim comes to be, once it is forked, and what it leaves when something of ours fails.
+
+A shim that was asked for carries its bundle at once; a spare one waits for it, with what it will need already touched.
+"""
+
+import _socket
+import os
+import time
+
+from .. import jsontext
+from . import messages, records
+from .loop import Loop
+from .shim import Shim, unlink
+from .stdio import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
+    from .bundle import Bundle
+else:
+    import _signal
+
+
+def wait(control: int) -> "NoReturn":
+    """A spare shim's whole life: wait for a bundle, then carry it. Ends with its engine. Never returns."""
+    _detach()
+    _touch()
+    try:
+        message, fds = messages.receive(_socket.socket(fileno=os.dup(control)))
+    except (messages.Gone, OSError, ValueError):
+        os._exit(0)
+    if message.get("op") != "carry" or not fds:
+        os._exit(0)
+    _carry(control, fds[0], fds[1:])
+
+
+def run(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
+    """A forked shim's whole life. ``bundle``: a sealed memfd; ``fds``: what bundle["fds"] names. Never returns."""
+    _detach()
+    _carry(control, bundle, fds)
+
+
+def _detach() -> None:
+    os.setsid()
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+
+
+def _touch() -> None:
+    """Use what a start will use: the pages are this process's own before somebody waits for it."""
+    loop = Loop()
+    Streams(loop, terminal=False, stdin=False, stdin_once=True)
+    jsontext.loads(jsontext.dumps({"op": "", "n": [1, True, None]}))
+    loop.turn(0)
+    loop.close()
+
+
+def _carry(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
+    value: "Bundle | None" = None
+    shim: "Shim | None" = None
+    try:
+        value = jsontext.loads(messages.unseal(bundle))
+        shim = Shim(value, dict(zip(value["fds"], fds, strict=True)), _socket.socket(fileno=control))
+        shim.run()
+        os._exit(0)
+    except BaseException as problem:  # whatever it is: the container must end, and the record must say why
+        _crash(value, shim, f"shim failed: {type(problem).__name__}: {problem}")
+    finally:
+        os._exit(1)
+
+
+def _crash(bundle: "Bundle | None", shim: "Shim | None", text: str) -> None:
+    """Leave an exit file, then nothing. What still ran dies with its shim."""
+    if bundle is None:
+        return
+    exit = records.read(bundle["run"], records.EXIT)
+    if exit is None:
+        exit = {"status": 137, "oom": False, "finished": time.time_ns(), "error": text}
+        records.write(bundle["run"], records.EXIT, exit)
+    unlink(bundle["socket"])
+    if shim is not None:
+        shim.abandon()

@@ -1,0 +1,50 @@
+"""Docker's command line against our engine: the same bytes and exit codes as against dockerd."""
+
+from __future__ import annotations
+
+import pytest
+
+from outside.conftest import Pair
+from outside.differences import DIFFERENCES, blank
+from outside.lines import LINES, TABLE
+from support.terminal import Line, Seen, in_pipe, in_terminal, prepare
+
+pytestmark = pytest.mark.peer
+
+
+def _seen(pair: Pair, line: Line, terminal: bool) -> tuple[Seen, Seen]:
+    seen = []
+    for box in (pair.docker, pair.proa):
+        prepare(box, line)
+        seen.append(in_terminal(box, line) if terminal else in_pipe(box, line))
+        box.clean()
+    return seen[0], seen[1]
+
+
+def _alike(line: Line, wanted: Seen, found: Seen) -> None:
+    difference = DIFFERENCES.get(line.name)
+    code = wanted.code if difference is None or difference.code is None else difference.code
+    if difference is None or difference.masks:
+        assert blank(found.out, difference) == blank(wanted.out, difference)
+        assert blank(found.err, difference) == blank(wanted.err, difference)
+    assert found.code == code
+    assert found.modes and wanted.modes
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
+def test_a_line(line: Line, pair: Pair) -> None:
+    _alike(line, *_seen(pair, line, terminal=False))
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.pipe], ids=lambda line: line.name)
+def test_the_table_in_a_pipe(line: Line, pair: Pair) -> None:
+    _alike(line, *_seen(pair, line, terminal=False))
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.tty], ids=lambda line: line.name)
+def test_the_table_in_a_terminal(line: Line, pair: Pair) -> None:
+    _alike(line, *_seen(pair, line, terminal=True))
+
+
+def test_each_difference_is_of_a_line() -> None:
+    assert set(DIFFERENCES) <= {line.name for line in [*LINES, *TABLE]}
