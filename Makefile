@@ -2,6 +2,7 @@
 # to read it (a virtual machine's boot image and the jail are made from it).
 PYTHON ?= /usr/bin/python3
 VENV := .venv
+HULLS ?= container vm floor
 BIN := $(VENV)/bin
 SOURCES := $(shell find src launcher -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md LICENSE
 LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
@@ -9,7 +10,7 @@ LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test unit lint format bench docs lock clean
+.PHONY: help install dev demo test unit judge lint format bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,10 +39,13 @@ demo: install ## a real Debian, as a container and as a virtual machine
 	$(BIN)/python demo/demo.py
 
 test: dev lint ## lint, then every test against the installed wheel
-	$(BIN)/python -m pytest $(ARGS)
+	PROA_TEST_HULLS="$(HULLS)" $(BIN)/python -m pytest $(ARGS)
 
 unit: dev ## the quick tests alone
 	$(BIN)/python -m pytest tests/unit tests/style $(ARGS)
+
+judge: dev ## the behaviour suite on dockerd, whose behaviour it describes
+	PROA_TEST_HULLS=docker $(BIN)/python -m pytest tests/functional $(ARGS)
 
 lint: $(VENV)/dev.stamp ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from leaks import check
 from support.box import IMAGE, Box, Result
 
 from . import judge, processes
@@ -59,15 +60,13 @@ class Player:
         return pid
 
     def waiting(self) -> list[int]:
-        """The shims that wait for a container."""
+        """The shims that wait for a container; after a spawner was killed some are nobody's children."""
         owner = processes.engine(self.run)
         spawners = processes.children(owner) if owner else []
-        return [
-            child
-            for pid in spawners
-            for child in processes.children(pid)
-            if processes.PROGRAM in processes.arguments(child)
-        ]
+        return [pid for pid in check.pids() if processes.waits(pid) and self._mine(pid) and pid not in spawners]
+
+    def _mine(self, pid: int) -> bool:
+        return pid not in self.box.extra["before"] and judge.SITE in processes.arguments(pid)
 
     def victim(self, id: str = "") -> int:
         """Who is to be killed; a shim is that of container ``id``."""
@@ -115,7 +114,7 @@ class Player:
         client, id = self._foreground("sleep 0.7;", lines=20)
         victim = self.victim(id)
         if self.box.is_vm:
-            processes.until(lambda: b"out20\\n" in self._logged(id), 60)
+            processes.until(lambda: b"out20\n" in self._logged(id), 60)
             time.sleep(0.3 * self.round.delay)
         else:
             pid = processes.state(self.run, id)["pid"]
@@ -149,7 +148,7 @@ class Player:
         client, id = self._foreground("sleep 1.5;")
         watcher = self.client("attach", "--no-stdin", "--sig-proxy=false", id)
         beside = self.client("exec", id, "sh", "-c", "echo in; sleep 0.5; echo end; echo wrong >&2; exit 5")
-        assert beside.stdout and beside.stdout.readline() == b"in\\n"
+        assert beside.stdout and beside.stdout.readline() == b"in\n"
         time.sleep(0.7 * self.round.delay)
         processes.kill(self.victim(id))
         executed, seen, watched = self._finish(beside), self._finish(client), self._finish(watcher)
@@ -157,7 +156,7 @@ class Player:
         if self.round.victim == "shim":
             assert executed.code
         else:
-            assert executed == Result(5, b"end\\n", b"wrong\\n")
+            assert executed == Result(5, b"end\n", b"wrong\n")
             if not self.box.is_vm:  # it was attached before the first line
                 self._case(id).client(watched)
         for word, out in (("out", watched.out), ("err", watched.err)):

@@ -36,6 +36,11 @@ def children(pid: int) -> list[int]:
     return [one for one in check.pids() if parent(one) == pid]
 
 
+def waits(pid: int) -> bool:
+    """Whether a shim waits for its container: one that carries something has its loop."""
+    return PROGRAM in arguments(pid) and "anon_inode:[eventpoll]" not in check.descriptors(pid)
+
+
 def shim(run: Path, id: str) -> int:
     """Pid of a container's shim, by its state.json. Raises OSError."""
     return int(state(run, id)["shim"])

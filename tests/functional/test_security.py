@@ -6,9 +6,16 @@ import os
 
 import pytest
 
+from proa.runtime import seccomp
+from support import ptrace
 from support.box import IMAGE, Box
 
 DEFAULT = "00000000a80425fb"
+DEFAULT_SET = frozenset(
+    "CAP_" + name
+    for name in "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE "
+    "SYS_CHROOT KILL AUDIT_WRITE".split()
+)
 
 
 def _status(box: Box, *flags: str) -> dict[str, str]:
@@ -24,6 +31,26 @@ def test_default_capabilities(box: Box) -> None:
 
 def test_filter_is_on(box: Box) -> None:
     assert _status(box)["Seccomp"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("flags", "capabilities"),
+    [
+        ([], DEFAULT_SET),
+        (["--cap-add", "SYS_ADMIN"], DEFAULT_SET | {"CAP_SYS_ADMIN"}),
+        (["--cap-drop", "ALL"], frozenset()),
+    ],
+)
+def test_the_kernel_runs_our_filter(proa_box: Box, flags: list[str], capabilities: frozenset[str]) -> None:
+    """Read back from the kernel: the program that tests/security/test_seccomp.py proves right, and no other."""
+    if proa_box.is_vm:
+        pytest.skip("the guest's kernel is out of a debugger's reach; test_filter_is_on asks inside")
+    proa_box.detached("--name", "c1", *flags, IMAGE, "sleep", "600")
+    try:
+        found = ptrace.filters(int(proa_box.inspect("c1", "{{.State.Pid}}")))
+    except PermissionError as problem:
+        pytest.skip(f"ptrace: {problem}")
+    assert found == [seccomp.compile(capabilities)]
 
 
 @pytest.mark.parametrize(

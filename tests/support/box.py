@@ -183,7 +183,7 @@ def proa(image_tar: Path, hull: str) -> Iterator[Box]:
 
 @contextmanager
 def floor(image_tar: Path) -> Iterator[Box]:
-    """The same as a user who may nothing: installed, started and used by him, the filter loaded before the first Python.
+    """The same as a user who may nothing: he installs, starts and uses it, the filter loaded before the first Python.
 
     Raises Unplayable.
     """

@@ -10,7 +10,7 @@ from ..dockerapi.containers import CreateBody
 from ..dockerapi.decode import decode, encode
 from ..engine import filters
 from ..engine.containers import CONDITIONS
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, NotFound
 from . import shapes
 from .message import Reply, Request, Stream, json_reply
 from .routes import Answer, Route
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILTERS = (
     "ancestor before exited expose health id is-task isolation label label! name network publish since status volume"
 ).split()
+STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 START_BODY_MAX = 7
 """A start with a longer body is an old client that sends a HostConfig: refused, as dockerd does."""
 
@@ -42,6 +43,8 @@ async def create(engine: Engine, request: Request) -> Answer:
 async def list_(engine: Engine, request: Request) -> Answer:
     """Newest first; those that run, unless asked for all."""
     wanted = filters.parse(request.text("filters"), FILTERS)
+    filters.only(wanted, "status", STATUSES)
+    filters.only(wanted, "health", ("starting", "healthy", "unhealthy", "none"))
     limit = request.number("limit", 0)
     everything = request.flag("all") or limit > 0 or "status" in wanted or "exited" in wanted
     found = sorted(engine.containers.all, key=lambda container: -container.record.created)
@@ -49,8 +52,18 @@ async def list_(engine: Engine, request: Request) -> Answer:
     rows = [shapes.row(engine, one) for one in (matches[:limit] if limit > 0 else matches)]
     if request.flag("size"):
         for container, row in zip(matches, rows, strict=False):
-            row.update(await asyncio.to_thread(shapes.size, engine, container), SizeRootFs=0)
+            row.update(await _sizes(engine, container))
     return json_reply(rows)
+
+
+async def _sizes(engine: Engine, container: Container) -> dict[str, int]:
+    """SizeRw: bytes that it wrote; SizeRootFs: with its image's, while that is there."""
+    written = await asyncio.to_thread(shapes.size, engine, container)
+    try:
+        image = (await engine.images.resolve(container.record.image_id)).size
+    except NotFound:
+        image = 0
+    return {"SizeRw": written, "SizeRootFs": image + written}
 
 
 def _matches(engine: Engine, container: Container, wanted: filters.Filters) -> bool:
@@ -90,7 +103,7 @@ async def inspect(engine: Engine, request: Request) -> Answer:
     container = _find(engine, request)
     found = shapes.inspect(engine, container)
     if request.flag("size"):
-        found.update(await asyncio.to_thread(shapes.size, engine, container), SizeRootFs=0)
+        found.update(await _sizes(engine, container))
     return json_reply(found)
 
 

@@ -159,8 +159,8 @@ def command(words: list[str]) -> str:
     return " ".join(f"'{word}'" if " " in word else word for word in words)
 
 
-def size(engine: Engine, container: Container) -> dict[str, int]:
-    """SizeRw: what the container wrote. Blocks."""
+def size(engine: Engine, container: Container) -> int:
+    """Bytes that the container wrote. Blocks."""
     total = 0
     pending = [engine.places.container(container.id) + "/upper"]
     while pending:
@@ -173,7 +173,7 @@ def size(engine: Engine, container: Container) -> dict[str, int]:
                         total += entry.stat(follow_symlinks=False).st_size
         except OSError:
             continue
-    return {"SizeRw": total}
+    return total
 
 
 def status(container: Container) -> str:

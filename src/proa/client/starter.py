@@ -15,12 +15,18 @@ from .wire import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
     from .host import Host
+else:
+    import _signal
 
 DEADLINE = 30.0  # s: a machine under load, precompiling for the first time
 _STEP = 3  # ms between two looks at the socket
 _ABANDONED = 0.5  # s without anybody holding the lock: no engine is coming
 _SAID_MAX = 1 << 14
+_KEPT = frozenset(b"PATH LANG LC_ALL TZ TMPDIR HOME XDG_RUNTIME_DIR XDG_DATA_HOME".split())
 
 
 def start(host: "Host") -> Connection:
@@ -93,21 +99,46 @@ class _Start:
 
 
 def _spawn(host: "Host") -> tuple[int, int]:
-    """Run the engine's program; returns its pid and the pipe that its first words come through."""
-    reader, writer = posix.pipe()
+    """Run the engine's program; returns its pid and the pipe that its first words come through.
+
+    fork(2) rather than posix_spawn(3): glibc's lets the signals that it keeps to itself (32, 33) be ignored in the
+    child, and every container would inherit that.
+    """
     argv = program.argv("engine.main", *(["--root", host.root] if host.root else []))
-    null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    environment = _environment()
+    reader, writer = posix.pipe()
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     try:
-        actions = [(posix.POSIX_SPAWN_DUP2, null, 0), (posix.POSIX_SPAWN_DUP2, null, 1)]
-        actions.append((posix.POSIX_SPAWN_DUP2, writer, 2))
-        child = posix.posix_spawn(argv[0], argv, posix.environ, file_actions=actions)
-    except OSError as problem:
-        posix.close(reader)
-        raise EngineGone(f"cannot start the engine: {argv[0]}: {problem.strerror}", code="engine-start") from problem
+        child = posix.fork()
+        if not child:
+            _become(argv, environment, writer, before)
     finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         posix.close(writer)
-        posix.close(null)
     return child, reader
+
+
+def _become(argv: list[str], environment: dict[bytes, bytes], writer: int, mask: "set[int]") -> "NoReturn":
+    """In the child: no signal handler of ours runs here, only descriptors 0 to 2 stay open."""
+    try:
+        for number in _signal.valid_signals():
+            if callable(_signal.getsignal(number)):
+                _signal.signal(number, _signal.SIG_DFL)
+        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+        for source, fd in ((null, 0), (null, 1), (writer, 2)):
+            posix.dup2(source, fd)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        posix.execve(argv[0], argv, environment)
+    except OSError as problem:
+        posix.write(2, f"{argv[0]}: {problem.strerror} [engine-start]\n".encode("utf-8", "surrogateescape"))
+    finally:
+        posix._exit(127)
+
+
+def _environment() -> dict[bytes, bytes]:
+    """What of ours the engine may see: whoever happens to start it lends it no secrets (/proc/PID/environ stays)."""
+    ours = posix.environ
+    return {name: ours[name] for name in ours if name in _KEPT or name.startswith(f"{NAME.upper()}_".encode())}
 
 
 def _connect(path: str) -> Connection | None:

@@ -63,13 +63,13 @@ def parse_bind(text: str) -> tuple[str, str, list[str]]:
     for word in words:
         if word not in _MODES and word not in _PROPAGATIONS:
             raise InvalidRequest(f"invalid mode: {parts[2]}", code="invalid-bind-mode", input=text)
-    return source, _destination(destination), words
+    return source, _destination(destination, f"invalid volume specification: '{text}': ", "bind"), words
 
 
-def _destination(path: str) -> str:
+def _destination(path: str, where: str = "", kind: str = "tmpfs") -> str:
     if not path.startswith("/"):
         raise InvalidRequest(
-            f"invalid mount config: invalid mount path: '{path}' mount path must be absolute",
+            f"{where}invalid mount config for type \"{kind}\": invalid mount path: '{path}' mount path must be absolute",
             code="invalid-mount",
             input=path,
         )
@@ -99,7 +99,7 @@ def _bind_mount(source: str, destination: str, readonly: bool, propagation: str)
 
 
 def _mount(request: MountRequest) -> Mount:
-    destination = _destination(request.target)
+    destination = _destination(request.target, kind=request.type)
     if request.type == "tmpfs":
         options = []
         size = request.tmpfs_options.get("SizeBytes")

@@ -19,7 +19,7 @@ _KNOWN = frozenset(ALL)
 
 def choose(default: list[str], add: list[str], drop: list[str], *, privileged: bool) -> list[str]:
     """The set a container gets, in the order of capabilities(7). Raises InvalidRequest for an unknown name."""
-    adds, drops = _names(add), _names(drop)
+    adds, drops = _names(add, "CapAdd"), _names(drop, "CapDrop")
     if privileged:
         return list(ALL)
     chosen = set(ALL) if "ALL" in adds else set() if "ALL" in drops else set(default)
@@ -28,16 +28,16 @@ def choose(default: list[str], add: list[str], drop: list[str], *, privileged: b
     return [name for name in ALL if name in chosen]
 
 
-def _names(words: list[str]) -> set[str]:
-    return {_name(word) for word in words}
+def _names(words: list[str], field: str) -> set[str]:
+    return {_name(word, field) for word in words}
 
 
-def _name(word: str) -> str:
+def _name(word: str, field: str) -> str:
     name = word.upper()
     if name == "ALL":
         return name
     if not name.startswith("CAP_"):
         name = "CAP_" + name
     if name not in _KNOWN:
-        raise InvalidRequest(f'invalid capability: "{word}"', code="unknown-capability", input=word)
+        raise InvalidRequest(f'invalid {field}: unknown capability: "{name}"', code="unknown-capability", input=word)
     return name

@@ -11,7 +11,7 @@ from msgspec import structs
 from ..dockerapi import frames
 from ..errors import Conflict, InvalidRequest, NotFound, ProaError
 from ..hull.contract import Attachment, Refused
-from . import names, spec
+from . import failures, names, spec
 from .records import Exec
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Execs:
             pid = await self._launch.hull(container).exec(handle, id, process, attachment, fd)
         except Refused as problem:
             self._ended(id, problem.exit)
-            raise _failed(problem) from problem
+            raise failures.exec_refused(problem) from problem
         except BaseException:
             self._ended(id, 126)
             raise
@@ -177,14 +177,6 @@ class Execs:
             state = states.get(exec.id)
             if state is None or not state.get("running"):
                 self._ended(exec.id, int((state or {}).get("status", 137)))
-
-
-def _failed(problem: Refused) -> InvalidRequest:
-    return InvalidRequest(
-        f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}: unknown",
-        code=problem.code,
-        exit=problem.exit,
-    )
 
 
 def _attachment(exec: Exec, early: bytes, mux: bool) -> Attachment:

@@ -36,6 +36,13 @@ def parse(text: str, allowed: Iterable[str]) -> Filters:
     }
 
 
+def only(filters: Filters, key: str, values: Iterable[str]) -> None:
+    """Raises InvalidRequest unless each such filter is one of ``values``."""
+    for one in filters.get(key, ()):
+        if one not in values:
+            raise InvalidRequest(f"invalid filter '{key}={one}'", code="invalid-filter", input=one)
+
+
 def labels_match(filters: Filters, labels: Mapping[str, str]) -> bool:
     """Whether every ``label`` filter holds: ``key`` alone, or ``key=value``; and no ``label!`` does."""
     return all(_has(labels, wanted) for wanted in filters.get("label", ())) and not any(

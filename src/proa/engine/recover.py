@@ -83,23 +83,22 @@ class Recovery:
     async def _take_over(self, container: Container) -> None:
         hull = self._launch.hull(container)
         run = self._places.container_run(container.id)
-        ran = _ran(run)
         handle = await hull.adopt(container.id, run, shim_socket(self._places, container.id))
-        if handle.status == "exited":
-            await self._ended(container, handle, handle.started or ran)
-        elif handle.status == "created":
-            await hull.delete(handle)  # the engine died between making the shim and starting the program
-        else:
+        if handle.status in ("running", "paused"):
             self._running(container, handle)
+        else:
+            await self._ended(container, handle)
 
-    async def _ended(self, container: Container, handle: Handle, started: int) -> None:
-        """``started``: 0 if its program never ran, so that there is no end to tell of."""
+    async def _ended(self, container: Container, handle: Handle) -> None:
+        """Of a program that never ran there is no end to tell: the engine died between making the shim and the start,
+        or the start was refused."""
         hull = self._launch.hull(container)
         exit: Exit = await hull.wait(handle)
         self._execs.adopted(container, handle.execs)
-        missed = not container.alive
-        if not missed or (started and exit.finished > container.state.finished):
-            self._lifecycle.ended(container, exit, started=started if missed else 0)
+        if container.alive:
+            self._lifecycle.ended(container, exit)
+        elif exit.started and exit.finished > container.state.finished:
+            self._lifecycle.ended(container, exit, started=exit.started)
         await hull.delete(handle)
 
     def _running(self, container: Container, handle: Handle) -> None:
@@ -139,14 +138,6 @@ class Recovery:
         hull = self._launch.hull_of_state(run)
         handle = await hull.adopt(id, run, shim_socket(self._places, id))
         await hull.delete(handle)
-
-
-def _ran(run: str) -> int:
-    """When a shim noted that its program was about to run, ns since the epoch; 0 if it did not get so far."""
-    try:
-        return os.stat(f"{run}/{records.STATE}").st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def _sweep_cgroups(value: Cgroup, carried: set[str]) -> None:

@@ -96,11 +96,13 @@ def _merge(body: CreateBody, image: dict[str, Any]) -> Config:
     changes: dict[str, Any] = {
         "entrypoint": entrypoint,
         "cmd": cmd,
-        "env": _environment(asked.env or [], image.get("Env") or []),
+        "env": _environment(asked.env or [], image.get("Env") or []) or None,
         "labels": {**(image.get("Labels") or {}), **asked.labels},
         "user": asked.user or image.get("User") or "",
         "working_dir": asked.working_dir or image.get("WorkingDir") or "",
     }
+    if not asked.volumes:
+        changes["volumes"] = None
     for field, key in (("exposed_ports", "ExposedPorts"), ("stop_signal", "StopSignal"), ("volumes", "Volumes")):
         if not getattr(asked, field) and image.get(key):
             changes[field] = image[key]

@@ -77,7 +77,8 @@ def _crash(bundle: "Bundle | None", shim: "Shim | None", text: str) -> None:
         return
     exit = records.read(bundle["run"], records.EXIT)
     if exit is None:
-        exit = {"status": 137, "oom": False, "finished": time.time_ns(), "error": text}
+        started = shim.started if shim is not None else 0
+        exit = {"status": 137, "oom": False, "started": started, "finished": time.time_ns(), "error": text}
         records.write(bundle["run"], records.EXIT, exit)
     unlink(bundle["socket"])
     if shim is not None:

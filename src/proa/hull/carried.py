@@ -22,7 +22,7 @@ from ..places import Places
 from . import leftovers, messages, records
 from . import link as links
 from .contract import Attachment, Exit, Handle, Listener, Needs, Refused
-from .handle import Carried, exit_from
+from .handle import Carried
 from .link import Link
 from .spawn import Spawner
 
@@ -94,13 +94,15 @@ class CarriedHull:
         if exit is None:
             try:
                 await self._meet(handle, links.connect(socket))
-                return handle
             except (OSError, messages.Gone):
                 exit = records.read(run, records.EXIT)  # it may just have ended
+            else:
+                await self._call_off(handle)
+                return handle
         if exit is None:
             await self._lose(handle)
         else:
-            handle.end(exit_from(exit))
+            handle.ended(exit)
         return handle
 
     async def start(self, handle: Handle) -> None:
@@ -227,14 +229,29 @@ class CarriedHull:
         """A container does not outlive its shim: end what is left, and record it."""
         handle.state = {**handle.state, **(records.read(handle.run, records.STATE) or {})}
         await _end_leftovers(handle)
-        exit = {"status": 137, "oom": False, "finished": time.time_ns(), "error": LOST}
+        began = handle.started or _born(handle)
+        exit = {"status": 137, "oom": False, "started": began, "finished": time.time_ns(), "error": LOST}
         if os.path.isdir(handle.run):
             records.write(handle.run, records.EXIT, exit)
         _unlink(handle.socket)
         if _greeted(handle):
             self._hear(handle, {"op": "exited", "exit": exit})
         else:
-            handle.end(exit_from(exit))
+            handle.ended(exit)
+
+    async def _call_off(self, handle: Carried) -> None:
+        """A start that nobody waits for any more must not go through behind the engine's back."""
+        if handle.status != "created":
+            return
+        try:
+            reply = await self._ask(handle, "end", created=True)
+        except messages.Gone:
+            await handle.exit
+            return
+        if "pid" in reply:
+            handle.run_started(reply)
+        else:
+            await handle.exit
 
     async def _end(self, handle: Carried, link: Link) -> None:
         """Have the shim end everything and clean up; kill it if it does not."""
@@ -274,6 +291,14 @@ _TASKS: set[asyncio.Future[None]] = set()
 async def _end_leftovers(handle: Carried) -> None:
     if leftovers.exist(handle.state):
         await asyncio.to_thread(leftovers.end, handle.state)
+
+
+def _born(handle: Carried) -> int:
+    """When what a dead shim carried came to be, in ns since the epoch: whether its program ran nobody can tell."""
+    try:
+        return os.stat(f"{handle.run}/{records.STATE}").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _greeted(handle: Carried) -> bool:

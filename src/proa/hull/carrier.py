@@ -105,14 +105,3 @@ class Refusal(Exception):
         super().__init__(text)
         self.kind = kind
         self.text = text
-
-
-def make(bundle: "Bundle", fds: "dict[str, int]", host: "Host") -> "Carrier":
-    """The carrier for bundle["kind"]."""
-    if bundle["kind"] == "vm":
-        from .vm.carrier import VmCarrier
-
-        return VmCarrier(bundle, fds, host)
-    from .container_carrier import ContainerCarrier
-
-    return ContainerCarrier(bundle, fds, host)

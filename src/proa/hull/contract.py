@@ -38,12 +38,14 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a container ended: ``status`` as a shell counts (128 + n for signal n), ``finished``: ns since the epoch."""
+    """How a container ended: ``status`` as a shell counts (128 + n for signal n), ``started`` (0: no program ever ran)
+    and ``finished`` in ns since the epoch."""
 
     status: int
     oom: bool
     finished: int
     error: str = ""
+    started: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Hull(Protocol):
 
     async def create(self, bundle: Bundle) -> Handle: ...
     async def adopt(self, id: str, run: str, socket: str) -> Handle:
-        """Find a container again. Never fails: one whose shim is gone has ended, 137 ``shim lost`` if no exit file."""
+        """Find a container again. Never fails: one whose shim is gone has ended, 137 ``shim lost`` if no exit file.
+        One whose program does not run yet, though a start may be under way, is ended: its Exit has no ``started``."""
         ...
 
     async def start(self, handle: Handle) -> None:

@@ -18,7 +18,7 @@ STUCK = 600.0
 class Farewell:
     """Calls ``announce`` once everybody is served (or was given time), and ``done`` once the last client has gone."""
 
-    __slots__ = ("_announce", "_done", "_drained", "_loop", "_sent", "_streams", "_timer")
+    __slots__ = ("_announce", "_begun", "_done", "_drained", "_loop", "_sent", "_streams", "_timer")
 
     def __init__(
         self,
@@ -34,13 +34,16 @@ class Farewell:
         self._announce: "Callable[[], None] | None" = announce
         self._done = done
         self._drained = drained
+        self._begun = False
         self._sent = 0
         self._timer: "Timer | None" = None
 
     def begin(self) -> None:
-        """The program has ended: drain what it said."""
+        """The program has ended: drain what it said. A second call does nothing."""
         streams = self._streams
-        assert streams is not None
+        if streams is None or self._begun:
+            return
+        self._begun = True
         streams.finish(self._changed)
         if self._drained is not None:
             self._drained()

@@ -38,7 +38,7 @@ class Carried:
             case "hello":
                 self._greet(message)
             case "exited":
-                self.end(exit_from(message["exit"]))
+                self.ended(message["exit"])
             case "exec-exited":
                 self.execs.get(str(message["exec"]), {}).update(running=False, status=message["status"])
 
@@ -50,6 +50,11 @@ class Carried:
     def exec_started(self, exec_id: str, pid: int) -> None:
         """One more program runs."""
         self.execs[exec_id] = {"running": True, "pid": pid, "status": 0}
+
+    def ended(self, value: dict[str, Any]) -> None:
+        """It has ended: an Exit of hull/messages. Raises KeyError, ValueError."""
+        self.execs.update(value.get("execs", {}))
+        self.end(exit_from(value))
 
     def end(self, exit: Exit) -> None:
         """It has ended, whatever says so first."""
@@ -66,7 +71,7 @@ class Carried:
         self.execs = dict(message.get("execs", {}))
         self.facts.update(message.get("hull", {}))
         if message.get("exit"):
-            self.end(exit_from(message["exit"]))
+            self.ended(message["exit"])
         if not self.greeted.done():
             self.greeted.set_result(None)
 
@@ -78,4 +83,5 @@ def exit_from(value: dict[str, Any]) -> Exit:
         oom=bool(value.get("oom")),
         finished=int(value["finished"]),
         error=str(value.get("error", "")),
+        started=int(value.get("started", value["finished"])),
     )

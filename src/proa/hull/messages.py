@@ -35,7 +35,8 @@ engine ──► shim, each with a serial number n, answered by reply {op, n} or
     resize     {op, n, target, height, width}
     signal     {op, n, target, signal}
     freeze     {op, n, frozen}
-    end        {op, n}                   kill everything inside, now
+    end        {op, n, created}          kill everything inside, now; ``created``: only if nothing runs yet, else the
+                                         reply is that of start, and nothing happens
 
 shim ──► engine, unasked
     exited     {op, exit: Exit}          after the log is complete and the exit file stands; the end of the connection
@@ -44,7 +45,8 @@ shim ──► engine, unasked
     oom        {op}
     detached   {op, target}              a client typed the detach keys
 
-Exit      {status, oom, finished: ns, error}     also the content of the exit file, RUN/containers/ID/exit
+Exit      {status, oom, started: ns, finished: ns, error, execs: {exec id: ExecState}}    started 0: no program ran;
+                          also the content of the exit file, RUN/containers/ID/exit
 ExecState {running, pid, status}
 Failure   {kind, text}    kind: not-found | not-executable | denied | invalid | host-cannot | internal;
                           text: what docker's users expect to read

@@ -9,7 +9,7 @@ import _socket
 import os
 import time
 
-from . import carrier, connection, detach, messages, records
+from . import carrier, carriers, connection, detach, messages, records
 from .client_stream import Wants
 from .connection import Connection
 from .farewell import Farewell
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .loop import Timer
     from .messages import Message
 
+BACKGROUND = 2.0  # seconds that an exec's stream stays open for what it left in the background; dockerd's number
+ENDED_KEPT = 64  # execs that have ended, whose exit codes the next engine is told
 ORPHANED = 30.0  # seconds that a shim which runs nothing waits for an engine
 _STATUS = {"not-found": 127, "not-executable": 126, "denied": 126}
 _MAY_WAIT = ("exec", "signal", "freeze", "start")  # worked off once a start under way is through
@@ -74,7 +76,7 @@ class Shim:
             log=JsonLog(stdio["log"]) if stdio["log"] else None,
             detached=lambda: self._tell({"op": "detached", "target": ""}),
         )
-        self._carrier = carrier.make(bundle, fds, self)
+        self._carrier = carriers.make(bundle, fds, self)
         self._listener = connection.listen(bundle["socket"])
         self.loop.add(self._listener.fileno(), self._accept)
         self._connect(control)
@@ -87,6 +89,11 @@ class Shim:
         """End everything at once, after a failure of ours."""
         self._carrier.end()
         self._carrier.cleanup()
+
+    @property
+    def started(self) -> int:
+        """When the program began, in ns since the epoch; 0: never."""
+        return self._started
 
     # what the carrier calls
 
@@ -147,7 +154,6 @@ class Shim:
                 "hull": self._facts,
             }
         )
-        self._forget_execs()
 
     def _disconnected(self, link: Connection) -> None:
         self._connections.remove(link)
@@ -282,6 +288,9 @@ class Shim:
         self._reply(link, message)
 
     def _end_all(self, link: Connection, message: "Message", fds: "list[int]") -> None:
+        if message.get("created") and self._status in ("running", "paused"):
+            self._reply(link, message, pid=self._pid, started=self._started, hull=self._facts)
+            return
         self._reply(link, message)
         if self._status == "created" and not self._starting:
             self._end(137, "never started")
@@ -314,21 +323,27 @@ class Shim:
 
         def done() -> None:
             one.streams = None
-            if self._connections:
-                self._execs.pop(name, None)
+            self._forget_execs()
             self._check_over()
 
-        Farewell(self.loop, one.streams, announce, done).begin()
+        streams = one.streams
+        farewell = Farewell(self.loop, streams, announce, done)
+        if self._exit is not None or streams.settle(farewell.begin):
+            farewell.begin()
+        else:
+            self.loop.after(BACKGROUND, farewell.begin)
 
     def _forget_execs(self) -> None:
-        """An engine has just been told of all: those that have ended need not be known any longer."""
-        for name in [name for name, one in self._execs.items() if one.streams is None]:
+        """The last ones that ended stay known: an engine that was told may have died before it took note."""
+        for name in [name for name, one in self._execs.items() if one.streams is None][:-ENDED_KEPT]:
             del self._execs[name]
 
     def _end(self, status: int, error: str) -> None:
+        ended = {"status": status, "oom": self._oom, "started": self._started, "finished": time.time_ns()}
+        self._exit = {**ended, "error": error}
         for name in list(self._execs):
             self._exec_exited(name, 137)
-        self._exit = {"status": status, "oom": self._oom, "finished": time.time_ns(), "error": error}
+        self._exit["execs"] = {name: one.state() for name, one in self._execs.items()}
         Farewell(self.loop, self._streams, self._announce, self._check_over, self._drained).begin()
 
     def _drained(self) -> None:

@@ -56,23 +56,38 @@ class FdSource:
             else:
                 self._loop.add(self._fd, self._on_event)
 
-    def drain(self) -> None:
-        """Read what is there, without waiting, then close."""
+    def settle(self) -> None:
+        """Read what is there, without waiting."""
         left = DRAIN
         while left > 0 and self._fd >= 0:
             data = self._read()
+            if data is None:
+                return
             if not data:
-                break
+                self.close()
+                return
             left -= len(data)
             self._owner.output(self._stream, data)
-        self._close()
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody may still write."""
+        return self._fd >= 0
+
+    def close(self) -> None:
+        """Read no more: whoever still writes gets EPIPE."""
+        if self._fd >= 0:
+            self._loop.remove(self._fd)
+            os.close(self._fd)
+            self._fd = -1
 
     def _on_event(self, _events: int) -> None:
         data = self._read()
         if data:
             self._owner.output(self._stream, data)
         elif data is not None:
-            self._close()
+            self.close()
+            self._owner.source_ended()
 
     def _read(self) -> "bytes | None":
         """b"" at the end, None when there is nothing now."""
@@ -83,12 +98,6 @@ class FdSource:
         except OSError:
             return b""
 
-    def _close(self) -> None:
-        if self._fd >= 0:
-            self._loop.remove(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
 
 class Streams:
     """See the module's docstring; what a carrier calls is described in ``carrier``."""
@@ -97,6 +106,7 @@ class Streams:
         "_changed",
         "_clients",
         "_detached",
+        "_ended",
         "_finishing",
         "_holding",
         "_log",
@@ -130,6 +140,7 @@ class Streams:
         self._finishing = False
         self._releasing = False
         self._changed: "Callable[[], None] | None" = None
+        self._ended: "Callable[[], None] | None" = None
         self.terminal = terminal
         self.stdin = stdin
         self.input = Input()
@@ -192,13 +203,24 @@ class Streams:
         if self._releasing:
             client.leave()
 
+    def settle(self, ended: "Callable[[], None]") -> bool:
+        """Read what is there. True: nobody holds an output any more; else ``ended`` is called when that is so."""
+        for source in self._sources:
+            if isinstance(source, FdSource):
+                source.settle()
+        if self._quiet():
+            return True
+        self._ended = ended
+        return False
+
     def finish(self, changed: "Callable[[], None]") -> None:
         """The program has ended: log everything. ``changed`` is called when clients progress, until ``release``."""
         self.input.close()
-        self.input.roomy = None
+        self.input.roomy = self._ended = None
         for source in self._sources:
             if isinstance(source, FdSource):
-                source.drain()
+                source.settle()
+                source.close()
         self._sources.clear()
         if self._log is not None:
             self._log.flush()
@@ -234,6 +256,17 @@ class Streams:
     def forget(self) -> None:
         """Nobody is to be told anything any more."""
         self._changed = self._detached = None
+
+    # what a source calls
+
+    def source_ended(self) -> None:
+        """One descriptor has reached its end."""
+        if self._ended is not None and self._quiet():
+            ended, self._ended = self._ended, None
+            ended()
+
+    def _quiet(self) -> bool:
+        return not any(isinstance(source, FdSource) and source.open for source in self._sources)
 
     # what a client calls
 

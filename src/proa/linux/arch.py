@@ -9,6 +9,7 @@ MACHINE = os.uname().machine
 
 _OLD = {
     "x86_64": {
+        "rt_sigaction": 13,
         "capget": 125,
         "capset": 126,
         "pivot_root": 155,
@@ -20,6 +21,7 @@ _OLD = {
         "bpf": 321,
     },
     "aarch64": {
+        "rt_sigaction": 134,
         "capget": 90,
         "capset": 91,
         "pivot_root": 41,

@@ -28,6 +28,8 @@ def find(name: str, path: str) -> str:
         problem = _unusable(name)
         if problem is None:
             return name
+        if problem.errno == errno.EISDIR:  # docker's clients before 23 take 126 from what execve(2) would say
+            raise of_program(f"exec: {quote(name)}: is a directory", PermissionError(errno.EACCES, name))
         missing = problem.errno == errno.ENOENT or problem.errno == errno.ENOTDIR
         raise of_program(f"exec: {quote(name)}: stat {name}" if missing else f"exec: {quote(name)}", problem)
     for directory in path.split(":") if path and name else ():

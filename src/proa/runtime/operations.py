@@ -141,6 +141,9 @@ def _make_node(device: "Device", name: str, parent: int) -> None:
         os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
 
 
+_KCORE = "/proc/kcore"
+
+
 class Links(Operation):
     """/dev/fd, /dev/stdin and so on."""
 
@@ -150,6 +153,8 @@ class Links(Operation):
     def execute(self, setup: Setup) -> None:
         directory = setup.root.directory("/dev")
         for target, name in defaults.LINKS:
+            if target == _KCORE and not os.access(target, os.F_OK):
+                continue  # a kernel without CONFIG_PROC_KCORE
             try:
                 os.symlink(target, name, dir_fd=directory)
             except FileExistsError:

@@ -254,11 +254,27 @@ def test_exec_ends_with_its_container(world: World) -> None:
     world.run(test)
 
 
+def test_exec_with_something_in_the_background_ends_with_its_container(world: World) -> None:
+    async def test() -> None:
+        handle = await world.start("sh", "-c", "sleep 0.5")
+        client = await world.exec(handle, "sh", "-c", "sleep 100 & exit 3")
+        await asyncio.wait_for(client.everything(), 10)
+        assert (await world.hull.wait(handle)).status == 0
+        await world.until(lambda: "exec-exited" in world.ops() and "exited" in world.ops())
+        assert [message["status"] for message in world.heard if message["op"] == "exec-exited"] == [3]
+
+    world.run(test)
+
+
 def test_background_child_does_not_keep_an_exec(world: World) -> None:
     async def test() -> None:
         handle = await world.start("sleep", "100")
         client = await world.exec(handle, "sh", "-c", "sleep 100 & echo started")
         assert (await asyncio.wait_for(client.everything(), 10))[0] == b"started\n"
+        if world.kind == "vm":
+            return  # pending: the guest closes an exec's streams at once
+        client = await world.exec(handle, "sh", "-c", "(sleep 0.2; echo late) & echo first")
+        assert (await asyncio.wait_for(client.everything(), 10))[0] == b"first\nlate\n"
 
     world.run(test)
 

@@ -82,7 +82,7 @@ def test_it_dies_after_it_detached(monkeypatch: pytest.MonkeyPatch, root: str) -
 
 def test_no_interpreter(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
     monkeypatch.setattr(starter.program, "argv", lambda module, *args: ["/nonexistent/python"])
-    with pytest.raises(EngineGone, match="cannot start the engine: /nonexistent/python: No such file"):
+    with pytest.raises(EngineGone, match="/nonexistent/python: No such file"):
         starter.start(choose(root=root, environ={}))
 
 
@@ -94,3 +94,24 @@ def test_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch, root: str) -> No
             starter.start(choose(root=root, environ={}))
     assert len(os.listdir("/proc/self/fd")) == before
     assert threading.active_count() == 1
+
+
+def test_what_it_is_given(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    """No secrets of the caller's, no signal blocked, none of the C library's ignored."""
+    stand_in(
+        monkeypatch,
+        "import sys\n"
+        "seen = open('/proc/self/environ').read() + open('/proc/self/status').read()\n"
+        "open(sys.argv[2] + '/state/seen', 'w').write(seen)\n",
+    )
+    monkeypatch.setitem(os.environ, "SECRET_OF_MINE", "1")
+    monkeypatch.setitem(starter.posix.environ, b"SECRET_OF_MINE", b"1")
+    monkeypatch.setitem(starter.posix.environ, b"PROA_ROOT", b"/x")
+    with pytest.raises(EngineGone):
+        starter.start(choose(root=root, environ={}))
+    seen = Path(root, "state", "seen").read_text()
+    assert "SECRET_OF_MINE" not in seen
+    assert "PROA_ROOT=/x" in seen
+    assert "SigBlk:\t0000000000000000" in seen
+    ignored = int(seen.partition("SigIgn:\t")[2].split()[0], 16)
+    assert not ignored & (3 << 31)

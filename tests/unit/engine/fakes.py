@@ -50,7 +50,7 @@ class FakeHandle:
         """The program ends."""
         self.status = "exited"
         if not self.exit.done():
-            self.exit.set_result(Exit(status, oom, time.time_ns()))
+            self.exit.set_result(Exit(status, oom, time.time_ns(), started=self.started))
 
 
 class FakeHull:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from proa.hull import carrier, farewell, messages, shim
+from proa.hull import carriers, farewell, messages, shim
 from proa.hull.carrier import Refusal
 
 
@@ -152,7 +152,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr(carrier, "make", FakeCarrier)
+    monkeypatch.setattr(carriers, "make", FakeCarrier)
     gc.collect()  # an earlier test's shim
     before = len(os.listdir("/proc/self/fd"))
     made = Stage(tmp_path)
@@ -226,7 +226,9 @@ def test_order_at_the_end(stage: Stage) -> None:
     stage.carrier.host.oom()
     stage.carrier.host.oom()
     stage.carrier.host.exited("", 3, "words")
-    assert stage.exit_file() == {"status": 3, "oom": True, "finished": stage.exit_file()["finished"], "error": "words"}
+    found = stage.exit_file()
+    assert (found["status"], found["oom"], found["error"], found["execs"]) == (3, True, "words", {})
+    assert 0 < found["started"] < found["finished"]
     assert b'"bye"' in (stage.path / "log").read_bytes()
     oom, exited = stage.heard()
     assert (oom["op"], exited["op"], exited["exit"]) == ("oom", "exited", stage.exit_file())
@@ -283,7 +285,7 @@ def test_execs(stage: Stage) -> None:
     assert stage.heard() == [{"op": "exec-exited", "exec": "e", "status": 4}]
     assert ours.recv(10) == b"hi"
     assert ours.recv(10) == b""
-    assert stage.shim._execs == {}
+    assert stage.shim._execs["e"].streams is None
 
 
 def test_an_exec_that_ended_unseen_is_told_in_the_next_hello(stage: Stage) -> None:
@@ -295,10 +297,40 @@ def test_an_exec_that_ended_unseen_is_told_in_the_next_hello(stage: Stage) -> No
     stage.engine.close()
     stage.turn()
     stage.carrier.host.exited("e", 4)
-    again = stage.connect()
-    assert stage.heard(again)[0]["execs"] == {"e": {"running": False, "pid": 5, "status": 4}}
-    third = stage.connect()
-    assert stage.heard(third)[0]["execs"] == {}
+    ended = {"e": {"running": False, "pid": 5, "status": 4}}
+    for _ in range(2):  # an engine that was told may die before it takes note
+        again = stage.connect()
+        assert stage.heard(again)[0]["execs"] == ended
+    stage.carrier.host.exited("", 0)
+    assert stage.exit_file()["execs"] == ended
+
+
+def test_only_the_last_execs_that_ended_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shim, "ENDED_KEPT", 2)
+    stage.started()
+    for name in "abcd":
+        stage.ask("exec", exec=name, process={})
+        stage.turn()
+        stage.carrier.execs[name][1](None, 5)
+        stage.carrier.host.exited(name, 0)
+    assert list(stage.heard(stage.connect())[0]["execs"]) == ["c", "d"]
+
+
+def test_end_if_created_leaves_alone_what_runs(stage: Stage) -> None:
+    stage.started()
+    stage.heard()
+    n = stage.ask("end", created=True)
+    stage.turn()
+    (reply,) = stage.heard()
+    assert (reply["n"], reply["pid"]) == (n, stage.shim._pid)
+    assert reply["started"] == stage.shim.started
+    assert "end" not in stage.carrier.asked
+
+
+def test_end_if_created_ends_what_does_not_run(stage: Stage) -> None:
+    stage.ask("end", created=True)
+    stage.turn()
+    assert (stage.exit_file()["status"], stage.exit_file()["started"]) == (137, 0)
 
 
 def test_a_refused_exec_leaves_the_socket_alone(stage: Stage) -> None:

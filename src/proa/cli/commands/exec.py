@@ -1,5 +1,7 @@
 """``proa exec``: one more program in a container that runs."""
 
+import time
+
 from ...client.engine import Engine
 from ...client.wire import closed, quote, target
 from ...errors import EngineGone, Internal, NotFound, ProaError
@@ -20,6 +22,7 @@ else:
     import _signal
 
 _ATTEMPTS = 3
+_SETTLES = 2.0  # s from the end of a program's stream to its exit code
 
 
 def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
@@ -87,7 +90,7 @@ def _attached(engine: Engine, create: str, body: "dict[str, Any]", stdin: bool, 
             if pump.detached:
                 ours.restore()
                 return told()
-            found = _found(engine, path)
+            found = _ended(engine, path)
             if stdin or pump.received or _has_run(found):
                 return _exit(found)
         raise closed()  # engine after engine died between its answer and the program's start
@@ -118,6 +121,16 @@ def _found(engine: Engine, path: str) -> "dict[str, Any]":
         return dict(engine.call("GET", target(path + "/json")))
     except NotFound:
         return {}
+
+
+def _ended(engine: Engine, path: str) -> "dict[str, Any]":
+    """As ``_found``, once it has ended: its stream has, so that is a matter of moments."""
+    end = time.monotonic() + _SETTLES
+    found = _found(engine, path)
+    while found.get("Running") and time.monotonic() < end:
+        time.sleep(0.01)
+        found = _found(engine, path)
+    return found
 
 
 def _has_run(found: "dict[str, Any]") -> bool:

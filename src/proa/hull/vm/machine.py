@@ -72,7 +72,7 @@ def command(qemu: list[str], shape: Shape, boot: Boot | None = None, flush: bool
         *qemu,
         *("-M", _MACHINE),
         *("-accel", f"tcg,thread=multi,tb-size={CODE_BUFFER}" if shape.accelerator == "tcg" else shape.accelerator),
-        *("-cpu", "max" if shape.accelerator == "tcg" else "host"),
+        *("-cpu", "max,erms=off,fsrm=off" if shape.accelerator == "tcg" else "host"),
         *("-smp", str(shape.cpus), "-m", str(shape.memory)),
         *_memory(shape, shared=boot is not None),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),

@@ -36,7 +36,6 @@ then, in any order
 The guest switches itself off when the port hangs up. An unknown op is ignored by either side, unknown fields too.
 """
 
-import errno
 import os
 import struct
 
@@ -145,17 +144,21 @@ class Port:
         A credit message is booked first, then returned like any other, so that whoever waits for room looks again.
         What comes on a stream that is not expected (any more) is dropped.
         """
+        arrived = 0
         try:
-            data = os.read(self.fd, _READ)
+            while arrived < _READ:  # a guest's port gives one page at a time
+                data = os.read(self.fd, _READ)
+                if not data:
+                    break
+                self._in += data
+                arrived += len(data)
         except BlockingIOError:
-            return []
+            return self._frames() if arrived else []
         except OSError as problem:
-            if problem.errno == errno.EINTR:
-                return []
-            raise Hangup from problem
-        if not data:
+            if not arrived:
+                raise Hangup from problem
+        if not arrived:
             raise Hangup
-        self._in += data
         return self._frames()
 
     def _frame(self, stream: int, payload: "bytes | memoryview") -> None:
