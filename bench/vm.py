@@ -26,9 +26,13 @@ import barevm  # noqa: E402
 import measure  # noqa: E402
 from figures import Report, interleaved  # noqa: E402
 from leaks import check  # noqa: E402
+from proa import places  # noqa: E402
+from proa.hull.vm import parts  # noqa: E402
 from support import image  # noqa: E402
 from support.box import IMAGE, Box, Unplayable, floor, proa  # noqa: E402
 
+SHAPES = ("700m", "1500m", "3000m")
+"""Each another power of two of RAM, so each another template."""
 BARE, FIRST, LATER = "bare: QEMU, the same kernel, busybox", "first VM of a shape", "each later proa run"
 
 
@@ -42,10 +46,14 @@ class Machines:
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.tar = image.build(self.folder / "bb.tar")
         self.box = stack.enter_context(proa(self.tar, "vm"))
+        self.qemu = list(parts.find_qemu(places.find(str(self.box.root))).argv)
         self.initrd = barevm.initramfs(image.busybox(), self.folder / "bare.cpio")
 
     def all(self, with_floor: bool) -> Report:
-        self.first(self.box, "")
+        self.report.of("the very first VM of an engine").add(self._run(self.box))
+        for memory in SHAPES:
+            self.bare()
+            self.report.of(FIRST).add(self._run(self.box, "-m", memory))
         interleaved(self.rounds, [self.bare, lambda: self.later(self.box, "")])
         self.exec()
         self.memory()
@@ -61,8 +69,8 @@ class Machines:
         return sorted((self.box.root / "state").glob(pattern))
 
     def bare(self) -> None:
-        took = barevm.boot(["qemu-system-x86_64"], self.state("kernels/*.vmlinux")[0], self.initrd)
-        self.report.of(BARE).add(took)
+        kernel = self.state("kernels/*.vmlinux")[0]
+        self.report.of(BARE).add(barevm.boot(self.qemu, kernel, self.initrd))
 
     def first(self, box: Box, suffix: str) -> None:
         self.report.of(FIRST + suffix).add(self._run(box))
@@ -70,9 +78,9 @@ class Machines:
     def later(self, box: Box, suffix: str) -> None:
         self.report.of(LATER + suffix).add(self._run(box))
 
-    def _run(self, box: Box) -> float:
+    def _run(self, box: Box, *flags: str) -> float:
         begun = time.perf_counter()
-        box.run(IMAGE, "true", timeout=100).ok()
+        box.run(*flags, IMAGE, "true", timeout=100).ok()
         return (time.perf_counter() - begun) * 1000
 
     def exec(self, times: int = 15) -> None:

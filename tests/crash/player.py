@@ -114,7 +114,7 @@ class Player:
         client, id = self._foreground("sleep 0.7;", lines=20)
         victim = self.victim(id)
         if self.box.is_vm:
-            processes.until(lambda: b"out20\n" in self._logged(id), 60)
+            processes.until(lambda: rb"out20\n" in self._logged(id), 60)
             time.sleep(0.3 * self.round.delay)
         else:
             pid = processes.state(self.run, id)["pid"]

@@ -8,8 +8,8 @@ import pytest
 
 from support.box import IMAGE, Box
 
-HOG = "head -c 48m /dev/zero | tail -c 48m | wc -c"
-"""tail keeps 48 MiB in memory: killed with 32, fine with 128."""
+HOG = "dd if=/dev/zero of=/dev/null bs=48M count=1"
+"""dd's buffer is 48 MiB of memory: killed with 32, fine with 128."""
 
 
 def test_out_of_memory(box: Box) -> None:
@@ -24,13 +24,13 @@ def test_out_of_memory(box: Box) -> None:
 
 
 def test_a_child_out_of_memory_does_not_end_the_container(box: Box) -> None:
-    script = f"({HOG}) >/dev/null 2>&1; echo still here"
+    script = f"{HOG}; echo still here: $?"
     result = box.run("-m", "32m", "--memory-swap", "32m", IMAGE, "sh", "-c", script)
-    assert (result.code, result.text) == (0, "still here")
+    assert (result.code, result.text) == (0, "still here: 137")
 
 
 def test_enough_memory(box: Box) -> None:
-    assert box.run("-m", "128m", IMAGE, "sh", "-c", HOG).text == str(48 << 20)
+    assert box.run("-m", "128m", IMAGE, "sh", "-c", HOG).code == 0
 
 
 @pytest.mark.parametrize(("text", "number"), [("64m", 64 << 20), ("65536k", 64 << 20), ("1g", 1 << 30)])

@@ -12,7 +12,7 @@ NAME = "table"
 RUN = ("run", "--rm", "BOX")
 LIVE = ["run", "-d", "BOX", "--name", NAME, "--label", "part=test", IMAGE, "sleep", "99"]
 MADE = ["create", "BOX", "--name", NAME, IMAGE, "echo", "made"]
-ENDED = ["run", "BOX", "--name", NAME, IMAGE, "sh", "-c", "echo one; echo two >&2; echo three"]
+ENDED = ["run", "BOX", "--name", NAME, IMAGE, "sh", "-c", "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three"]
 STUBBORN = ["run", "-d", "BOX", "--name", NAME, IMAGE, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done"]
 
 

@@ -176,6 +176,8 @@ def proa(image_tar: Path, hull: str) -> Iterator[Box]:
         return
     root = Path(tempfile.mkdtemp(prefix="proa-"))
     env = clean_environment(PROA_ROOT=str(root))
+    if hull == "vm":
+        _parts(env)
     flags = ["--isolation", "vm" if hull == "vm" else "process", "--network", "none"]
     with _engine(Box(hull, command(), env, flags, f"{root}/run/engine.sock", _slow(hull), root), image_tar) as box:
         yield box
@@ -192,6 +194,7 @@ def floor(image_tar: Path) -> Iterator[Box]:
     root = Path(tempfile.mkdtemp(prefix="proa-"))
     root.chmod(0o755)
     home = root / "home"
+    _parts(clean_environment())
     launch = ["/usr/bin/python3", str(TESTS / "floor/launch.py"), "--uid", "65534", "--home", str(home), "--"]
     try:
         _install(launch, home)
@@ -208,7 +211,16 @@ def floor(image_tar: Path) -> Iterator[Box]:
 
 
 class Unplayable(Exception):
-    """Why the floor cannot be played here."""
+    """Why a hull cannot be had here."""
+
+
+def _parts(env: Mapping[str, str]) -> None:
+    """``proa setup``: kernel and QEMU, fetched the first time. Raises Unplayable."""
+    done = subprocess.run(
+        [*command(), "setup", *([] if os.geteuid() == 0 else ["--user"])], env=env, capture_output=True, timeout=600
+    )
+    if done.returncode:
+        raise Unplayable(f"proa setup: {done.stderr.decode().strip()[-300:]}")
 
 
 def _install(launch: list[str], home: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from .. import NAME
 from ..dockerapi.containers import CreateBody
 from ..dockerapi.decode import decode, encode
 from ..engine import filters
@@ -23,6 +24,8 @@ FILTERS = (
     "ancestor before exited expose health id is-task isolation label label! name network publish since status volume"
 ).split()
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+REQUEST_MAX = 64
+"""Characters of what a client of ours calls its request, so that it may ask again when an engine has died over it."""
 START_BODY_MAX = 7
 """A start with a longer body is an old client that sends a HostConfig: refused, as dockerd does."""
 
@@ -36,7 +39,8 @@ async def create(engine: Engine, request: Request) -> Answer:
     data = await request.json_body()
     if not data:
         raise InvalidRequest("invalid JSON: got EOF while reading request body", code="invalid-json")
-    container, warnings = await engine.containers.create(request.text("name"), decode(data, CreateBody))
+    asked = request.text(f"{NAME}-request")[:REQUEST_MAX]
+    container, warnings = await engine.containers.create(request.text("name"), decode(data, CreateBody), asked)
     return json_reply({"Id": container.id, "Warnings": warnings}, 201)
 
 

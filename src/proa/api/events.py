@@ -70,7 +70,7 @@ def _shape(event: Event, *, old: bool) -> dict[str, Any]:
         **shape,
         "Type": event.type,
         "Action": event.action,
-        "Actor": {"ID": event.id, "Attributes": event.attributes},
+        "Actor": {"ID": event.id, "Attributes": dict(sorted(event.attributes.items()))},
         "scope": "local",
         "time": event.time // 1_000_000_000,
         "timeNano": event.time,

@@ -71,8 +71,12 @@ async def inspect(engine: Engine, request: Request) -> Answer:
     """Everything about one."""
     record = await engine.images.resolve(request.name)
     config = record.config
+    old: dict[str, Any] = {"VirtualSize": record.size} if request.version < (1, 44) else {}
+    if request.version < (1, 45):
+        old.update(Container="", ContainerConfig=_config({}))
     return json_reply(
         {
+            **old,
             "Id": record.id,
             "RepoTags": engine.images.names(record.id),
             "RepoDigests": [],
@@ -163,7 +167,7 @@ async def create(engine: Engine, request: Request) -> Answer:
 async def tag(engine: Engine, request: Request) -> Answer:
     """One more name."""
     repo, name = request.text("repo"), request.text("tag")
-    engine.images.tag(request.name, f"{repo}:{name}" if name else repo)
+    await engine.images.tag(request.name, f"{repo}:{name}" if name else repo)
     return Reply(201)
 
 

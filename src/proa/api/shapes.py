@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..engine import binds, spec, times
+from ..engine import binds, hostfiles, spec, times
 from ..engine.launch import log_path
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
         "Args": words[1:],
         "State": _state(container),
         "Image": record.image_id,
-        "ResolvConfPath": "",
-        "HostnamePath": "",
-        "HostsPath": "",
+        "ResolvConfPath": _own_file(container, directory, hostfiles.RESOLV_CONF),
+        "HostnamePath": _own_file(container, directory, hostfiles.HOSTNAME),
+        "HostsPath": _own_file(container, directory, hostfiles.HOSTS),
         "LogPath": log_path(engine.places, record.id),
         "Name": "/" + container.name,
         "RestartCount": state.restarts,
@@ -70,6 +70,11 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
         "NetworkSettings": _network_settings(container),
         "Hull": _hull(container),
     }
+
+
+def _own_file(container: Container, directory: str, name: str) -> str:
+    """The path of one of the engine's files; "" before the first start, as dockerd has it."""
+    return f"{directory}/{name}" if container.state.started else ""
 
 
 def _host_config(container: Container) -> dict[str, Any]:

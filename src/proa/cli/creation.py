@@ -1,9 +1,8 @@
 """What ``run`` and ``create`` share: the create call, its warnings, --cidfile, --pull."""
 
 import posix
-import time
 
-from .. import NAME, jsontext
+from .. import NAME
 from ..client.wire import closed, target
 from ..errors import EngineGone, InvalidRequest, NotFound
 from .output import complain, write
@@ -37,28 +36,16 @@ def create(engine: "Engine", values: "Values", body: "dict[str, Any]") -> "dict[
 
 
 def _insist(engine: "Engine", name: str, body: "dict[str, Any]") -> "dict[str, Any]":
-    """Create once: an engine that dies over it is followed by the next, asked again if it knows of no new container."""
-    since = time.time()
-    query = target("/containers/create", name=name or None)
+    """Create once: an engine that dies over it is followed by the next, which knows the request again by its name."""
+    asked = {f"{NAME}-request": posix.urandom(16).hex()}
+    query = target("/containers/create", name=name or None, **asked)
     for _ in range(_ATTEMPTS):
         try:
             return dict(engine.call("POST", query, body))
         except EngineGone as gone:
             if gone.code != "engine-closed":
                 raise
-            made = _creations(engine, since)
-            if name in made:
-                return {"Id": made[name], "Warnings": []}
-            if made:
-                raise  # one of them may be ours, under a name that we do not know
     raise closed()
-
-
-def _creations(engine: "Engine", since: float) -> "dict[str, str]":
-    """Name → id of every container created since a time in seconds."""
-    query = target("/events", since=f"{since:.9f}", until=f"{time.time():.9f}", filters='{"event":{"create":true}}')
-    actors = [jsontext.loads(text)["Actor"] for text in engine.open("GET", query).lines()]
-    return {actor["Attributes"].get("name", ""): actor["ID"] for actor in actors}
 
 
 def need_terminal() -> None:

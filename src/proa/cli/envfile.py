@@ -17,7 +17,7 @@ def read(path: str) -> bytes:
             while data := posix.read(fd, 1 << 16):
                 pieces.append(data)
                 if sum(map(len, pieces)) > _FILE_MAX:
-                    raise InvalidRequest(f"{path} is too large", code="file-too-large", input=path)
+                    raise InvalidRequest(f"{path} is too large", code="file-too-large", input=path, exit=125)
         finally:
             posix.close(fd)
     except OSError as problem:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .options import Option, Values
 
 OPTIONS: "tuple[Option, ...]" = (
+    ("--add-host", "list", "Add a custom host-to-IP mapping (host:ip)"),
     ("--annotation", "list", "Add an annotation to the container (passed through to the OCI runtime)"),
     ("-a, --attach", "list", "Attach to STDIN, STDOUT or STDERR"),
     ("--cap-add", "list", "Add Linux capabilities"),
@@ -21,6 +22,9 @@ OPTIONS: "tuple[Option, ...]" = (
     ("--cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota"),
     ("-c, --cpu-shares", "int", "CPU shares (relative weight)"),
     ("--cpus", "decimal", "Number of CPUs"),
+    ("--dns", "list", "Set custom DNS servers"),
+    ("--dns-opt, --dns-option", "list", "Set DNS options"),
+    ("--dns-search", "list", "Set custom DNS search domains"),
     ("--domainname", "string", "Container NIS domain name"),
     ("--entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
     ("-e, --env", "list", "Set environment variables"),
@@ -68,6 +72,7 @@ _TEXTS = (
 )  # fmt: skip
 _LISTS = (
     ("cap-add", "CapAdd"), ("cap-drop", "CapDrop"), ("group-add", "GroupAdd"), ("security-opt", "SecurityOpt"),
+    ("add-host", "ExtraHosts"), ("dns", "Dns"), ("dns-option", "DnsOptions"), ("dns-search", "DnsSearch"),
 )  # fmt: skip
 _NUMBERS = (
     ("memory", "Memory"), ("memory-reservation", "MemoryReservation"), ("memory-swap", "MemorySwap"),

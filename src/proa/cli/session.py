@@ -12,7 +12,7 @@ from ..client.wire import Response, closed, target
 from ..errors import EngineGone, NotFound, ProaError
 from . import terminal as terminals
 from .signals import Proxy, restore_at_death
-from .streams import Pump
+from .streams import Log, Pump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+NEVER = "0001-01-01T00:00:00Z"
 _ATTEMPTS = 3
 
 
@@ -33,11 +34,12 @@ class Ended(Exception):
 
 
 class Session:
-    """What is attached and how. ``keys``: the detach sequence; ``removed``: the container goes when it ends (--rm)."""
+    """What is attached and how. ``keys``: the detach sequence; ``removed``: the container goes when it ends (--rm);
+    ``began``: its StartedAt so far, by which a start that nobody answered for is known to have gone through."""
 
     def __init__(
         self, engine: Engine, id: str, *, tty: bool, stdin: bool, stdout: bool, stderr: bool,
-        keys: bytes, keys_text: str, proxy: bool, removed: bool,
+        keys: bytes, keys_text: str, proxy: bool, removed: bool, began: str = NEVER,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.id = id
@@ -45,6 +47,7 @@ class Session:
         self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
         self.keys, self.keys_text = keys, keys_text
         self.removed = removed
+        self.began = began
         self.terminal = terminals.Terminal()
         self.detached = False
         self._proxied = proxy
@@ -78,7 +81,7 @@ class Session:
         self.detached = pump.detached
         if pump.detached or not (self.stdout or self.stderr):
             return 0
-        return self._exit(waiter, pump)
+        return self._exit(waiter, pump, start)
 
     def attach(self, logs: bool = False, live: bool = True) -> Pump:
         """The container's stream; ``logs``: with what it wrote before, not ``live``: only that. Raises ProaError."""
@@ -94,7 +97,7 @@ class Session:
         condition = condition or ("removed" if self.removed else "next-exit")
         return self.engine.open("POST", target(self.path + "/wait", condition=condition))
 
-    def _begin(self, start: bool) -> tuple[Response | None, Pump]:
+    def _begin(self, start: bool) -> "tuple[Response | None, Pump | Log]":
         for _ in range(_ATTEMPTS):
             try:
                 pump = self.attach()
@@ -103,15 +106,17 @@ class Session:
                     self._start(waiter)
                 return waiter, pump
             except EngineGone:
-                if self._status() != "created":
+                if start and self._ran():
                     return None, self._behind()
+                if not start and not self._state().get("Running"):
+                    return None, self.attach(live=False)
         raise closed()
 
     def _start(self, waiter: Response) -> None:
         try:
             self.engine.modified("POST", target(self.path + "/start"))
         except EngineGone:
-            if self._status() == "created":
+            if not self._ran():
                 raise
         except ProaError as problem:
             if self.removed:
@@ -124,16 +129,27 @@ class Session:
         except ProaError:
             return  # it is gone either way; the start's own error is the one to tell
 
-    def _status(self) -> str:
-        """created, running, paused, exited; "" once it is removed. Asked of the next engine where one has died."""
+    def _state(self) -> "dict[str, Any]":
+        """As inspect has it, {} once it is removed. Asked of the next engine where one has died."""
         try:
-            return str(self.engine.call("GET", target(self.path + "/json"))["State"]["Status"])
+            state: "dict[str, Any]" = self.engine.call("GET", target(self.path + "/json"))["State"]
+            return state
         except NotFound:
-            return ""
+            return {}
 
-    def _behind(self) -> Pump:
+    def _ran(self) -> bool:
+        """Whether the start went through that no engine answered for. One that did not is called off by the next."""
+        return self._state().get("StartedAt") != self.began
+
+    def _behind(self) -> "Pump | Log":
         """A stream for a program that ran without us: what it wrote, and, if it still runs, what it writes."""
-        return self.attach(logs=True, live=self._status() in ("running", "paused"))
+        state = self._state()
+        if self.began == NEVER:
+            return self.attach(logs=True, live=bool(state.get("Running")))
+        query = target(
+            self.path + "/logs", stdout=self.stdout, stderr=self.stderr, follow=True, since=state.get("StartedAt")
+        )  # fmt: skip
+        return Log(self.engine.open("GET", query))
 
     def _follow_size(self) -> None:
         if not self.tty or not self._resize():
@@ -154,22 +170,25 @@ class Session:
     def _kill(self, signal: str) -> None:
         self.engine.open("POST", target(self.path + "/kill", signal=signal)).read()
 
-    def _exit(self, waiter: Response | None, pump: Pump) -> int:
+    def _exit(self, waiter: Response | None, pump: "Pump | Log", start: bool) -> int:
         try:
             if waiter:
                 return status(waiter)
         except EngineGone:
             if not pump.received:
-                self._replay()
+                self._replay(start)
         return self._ask_exit()
 
-    def _replay(self) -> None:
-        """The engine died before it gave our stream to the shim: what the program wrote is in the log."""
+    def _replay(self, start: bool) -> None:
+        """The engine died before it gave our stream to the shim: what the program wrote is in the log. Who only
+        attached wants what comes, not what was."""
         try:
-            pump = self._behind()
+            if start:
+                self._behind().run()
+            elif self._state().get("Running"):
+                self.attach().run()
         except ProaError:
             return  # it is removed, and its log with it
-        pump.run()
 
     def _ask_exit(self) -> int:
         for attempt in range(_ATTEMPTS):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import signal as _signal
 
     from ..client.engine import Stream
+    from ..client.wire import Response
 else:
     import _signal
 
@@ -98,10 +99,34 @@ class Pump:
     def _frames(self, demultiplexer: Demultiplexer) -> "_Deliver":
         def deliver(data: memoryview) -> None:
             self.received += len(data)
-            for kind, piece in demultiplexer.feed(data):
-                write(2 if kind in (STDERR, SYSTEM_ERROR) else 1, piece)
+            _write(demultiplexer, data)
 
         return deliver
+
+
+class Log:
+    """The answer of ``/logs`` in the place of a stream that was lost: what a program wrote since it began."""
+
+    detached = False
+
+    def __init__(self, response: "Response") -> None:
+        self.received = 1
+        self._response = response
+
+    def run(self, output: bool = True) -> None:
+        """Copy until the program ends. Raises BrokenPipe, EngineGone."""
+        demultiplexer = Demultiplexer()
+        framed = "multiplexed" in self._response.headers.get("content-type", "")
+        for data in self._response.pieces() if output else ():
+            if framed:
+                _write(demultiplexer, memoryview(data))
+            else:
+                write(1, data)
+
+
+def _write(demultiplexer: Demultiplexer, data: memoryview) -> None:
+    for kind, piece in demultiplexer.feed(data):
+        write(2 if kind in (STDERR, SYSTEM_ERROR) else 1, piece)
 
 
 if TYPE_CHECKING:

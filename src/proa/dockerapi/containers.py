@@ -100,7 +100,7 @@ class HostConfig(Struct, frozen=True, rename="pascal"):
     container_id_file: str = field(default="", name="ContainerIDFile")
     log_config: LogConfig = LogConfig()
     network_mode: str = ""
-    port_bindings: dict[str, Any] = {}
+    port_bindings: dict[str, Any] | None = None
     restart_policy: RestartPolicy = RestartPolicy()
     auto_remove: bool = False
     volume_driver: str = ""
@@ -110,9 +110,9 @@ class HostConfig(Struct, frozen=True, rename="pascal"):
     cap_add: list[str] | None = None
     cap_drop: list[str] | None = None
     cgroupns_mode: str = ""
-    dns: list[str] = []
-    dns_options: list[str] = []
-    dns_search: list[str] = []
+    dns: list[str] | None = None
+    dns_options: list[str] | None = None
+    dns_search: list[str] | None = None
     extra_hosts: list[str] | None = None
     group_add: list[str] | None = None
     ipc_mode: str = ""
@@ -137,18 +137,18 @@ class HostConfig(Struct, frozen=True, rename="pascal"):
     nano_cpus: int = 0
     cgroup_parent: str = ""
     blkio_weight: int = 0
-    blkio_weight_device: list[Any] = []
-    blkio_device_read_bps: list[Any] = []
-    blkio_device_write_bps: list[Any] = []
-    blkio_device_read_iops: list[Any] = field(default_factory=list, name="BlkioDeviceReadIOps")
-    blkio_device_write_iops: list[Any] = field(default_factory=list, name="BlkioDeviceWriteIOps")
+    blkio_weight_device: list[Any] | None = None
+    blkio_device_read_bps: list[Any] | None = None
+    blkio_device_write_bps: list[Any] | None = None
+    blkio_device_read_iops: list[Any] | None = field(default=None, name="BlkioDeviceReadIOps")
+    blkio_device_write_iops: list[Any] | None = field(default=None, name="BlkioDeviceWriteIOps")
     cpu_period: int = 0
     cpu_quota: int = 0
     cpu_realtime_period: int = 0
     cpu_realtime_runtime: int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
-    devices: list[DeviceMapping] = []
+    devices: list[DeviceMapping] | None = None
     device_cgroup_rules: list[str] | None = None
     device_requests: list[Any] | None = None
     memory_reservation: int = 0
@@ -156,7 +156,7 @@ class HostConfig(Struct, frozen=True, rename="pascal"):
     memory_swappiness: int | None = None
     oom_kill_disable: bool | None = None
     pids_limit: int | None = None
-    ulimits: list[Ulimit] = []
+    ulimits: list[Ulimit] | None = None
     cpu_count: int = 0
     cpu_percent: int = 0
     io_maximum_iops: int = field(default=0, name="IOMaximumIOps")

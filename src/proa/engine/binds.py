@@ -34,6 +34,11 @@ def mounts(host: HostConfig) -> list[Mount]:
     return sorted(found, key=lambda mount: mount["destination"].count("/"))
 
 
+def destinations(host: HostConfig) -> set[str]:
+    """Where something that was asked for is mounted."""
+    return {mount["destination"] for mount in mounts(host)}
+
+
 def check_sources(host: HostConfig) -> None:
     """A ``--mount``'s source must be there. Raises InvalidRequest."""
     for request in [] if host.mounts is UNSET else host.mounts:

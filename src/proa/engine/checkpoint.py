@@ -1,10 +1,13 @@
-"""Moving SQLite's log into the database when nobody waits: never on the path of a request."""
+"""What is done when nobody waits, never on the path of a request: moving SQLite's log into the database, and what else
+the wiring hands in."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import sys
+import traceback
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from . import state
@@ -18,10 +21,13 @@ WRITES_MAX = 2000
 
 
 class Idle:
-    """Watches an open database's writes."""
+    """Watches an open database's writes. ``first`` is done once, shortly after the start; ``then`` behind each
+    checkpoint."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, first: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[None]]) -> None:
         self._db = db
+        self._first = first
+        self._then = then
         self._writes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -42,6 +48,9 @@ class Idle:
         self._wake.set()
 
     async def _run(self) -> None:
+        await asyncio.sleep(QUIET_SECONDS)
+        await _done(self._first)
+        await _done(self._then)
         while True:
             await self._wake.wait()
             await self._quiet()
@@ -51,6 +60,7 @@ class Idle:
                 await asyncio.to_thread(state.checkpoint, self._db.path)
             except sqlite3.Error as problem:  # a full disk: the log stays, the next quiet time tries again
                 print(f"checkpoint: {problem}", file=sys.stderr)
+            await _done(self._then)
 
     async def _quiet(self) -> None:
         """Until nothing was written for a while, or too much was."""
@@ -58,3 +68,11 @@ class Idle:
         while seen != self._writes and self._writes < WRITES_MAX:
             seen = self._writes
             await asyncio.sleep(QUIET_SECONDS)
+
+
+async def _done(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it; what goes wrong is logged."""
+    try:
+        await work()
+    except Exception:  # whatever it is: checkpoints must go on
+        traceback.print_exc()

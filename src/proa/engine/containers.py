@@ -53,12 +53,20 @@ class Containers:
         self._host = host
         self._execs = execs
 
-    async def create(self, name: str, body: CreateBody) -> tuple[Container, list[str]]:
-        """A container, and warnings. Raises NotFound (no such image), Conflict (name), InvalidRequest, HostCannot."""
+    async def create(self, name: str, body: CreateBody, asked: str = "") -> tuple[Container, list[str]]:
+        """A container, and warnings. Raises NotFound (no such image), Conflict (name), InvalidRequest, HostCannot.
+
+        ``asked``: what the client calls this request. One that an earlier engine has carried out, and could not answer
+        any more, is answered with its container, and no second one is made."""
         wanted = names.check(name) if name else ""
         image = await self._images.resolve(body.image)
         record, warnings = request.record(body, image, self._host.cpus)
         await self._hulls.needs(record.hull)
+        if asked:
+            made = self.all.requested(asked)
+            if made is not None:
+                return made, warnings
+            record = structs.replace(record, request=asked)
         if wanted:
             self._check_free(wanted)
         while not wanted or (not name and self.all.named(wanted)):

@@ -74,7 +74,7 @@ class Execs:
             detach_keys=body.detach_keys,
         )
         self._trim(container)
-        self._put(exec, container, "exec_create: " + " ".join(exec.args))
+        self._put(exec, container, f"exec_create: {_told(exec)}")
         return exec
 
     def _trim(self, container: Container) -> None:
@@ -124,13 +124,13 @@ class Execs:
                 f"container {container.id} is not running", code="container-not-running", input=container.name
             )
         exec = structs.replace(exec, started=True, running=True)
-        self._put(exec, container, "exec_start: " + " ".join(exec.args))
+        self._put(exec, container, f"exec_start: {_told(exec)}")
         process = spec.exec_process(exec, container.record, console_size)
         attachment = None if fd is None else _attachment(exec, early, mux)
         try:
             pid = await self._launch.hull(container).exec(handle, id, process, attachment, fd)
         except Refused as problem:
-            self._ended(id, problem.exit)
+            self._ended(id, 127 if problem.exit == 127 else 126)  # dockerd knows no other
             raise failures.exec_refused(problem) from problem
         except BaseException:
             self._ended(id, 126)
@@ -171,12 +171,26 @@ class Execs:
         for id in [exec.id for exec in self._execs.values() if exec.container == container.id]:
             del self._execs[id]
 
-    def adopted(self, container: Container, states: dict[str, dict[str, Any]]) -> None:
-        """After a restart: take over what the shim says of its execs."""
+    def adopted(self, container: Container, states: dict[str, dict[str, Any]], *, complete: bool = True) -> None:
+        """After a restart: take over what the shim says of its execs. One that a ``complete`` list does not have was
+        never handed on: it has not run, and may be started yet."""
         for exec in [e for e in self._execs.values() if e.container == container.id and e.running]:
             state = states.get(exec.id)
-            if state is None or not state.get("running"):
+            if state is None and complete:
+                self._never_ran(exec)
+            elif state is None or not state.get("running"):
                 self._ended(exec.id, int((state or {}).get("status", 137)))
+
+    def _never_ran(self, exec: Exec) -> None:
+        exec = structs.replace(exec, running=False, started=False, pid=0)
+        with self._events.change() as change:
+            change.db.put_exec(exec)
+        self._execs[exec.id] = exec
+
+
+def _told(exec: Exec) -> str:
+    """The program, a space and its arguments, as dockerd's events have it: the space stands there without any too."""
+    return f"{exec.args[0]} {' '.join(exec.args[1:])}"
 
 
 def _attachment(exec: Exec, early: bytes, mux: bool) -> Attachment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +14,7 @@ from msgspec import Struct
 
 from .. import NAME
 from ..errors import Conflict, InvalidRequest, NotFound, ProaError
-from ..image import reference, store
+from ..image import content, reference, store
 from . import feed
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Images:
         self._loaded: dict[str, ImageRecord] = {}
         self._bases: dict[tuple[str, Form], list[str]] = {}
         self._changing = asyncio.Lock()
+        self._unsettled = True  # an earlier engine may have been killed before it was
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -132,6 +135,7 @@ class Images:
             raise NotFound(f"No such image: {id}", code="no-such-image", input=id)
         record = await self.load(id)
         base = await asyncio.to_thread(self._rootfs[form].unpack, record)
+        self._unsettled = True
         self._bases[id, form] = base
         return base
 
@@ -147,7 +151,9 @@ class Images:
             async with self._changing:
                 record = await asyncio.to_thread(staged.commit)
                 self._store(record, tag)
+                await self._project()
             await asyncio.to_thread(staged.unpack)
+            self._unsettled = True
         return record
 
     @staticmethod
@@ -175,10 +181,13 @@ class Images:
         if tag:
             self._tags[tag] = row.id
 
-    def tag(self, text: str, name: str) -> None:
+    async def tag(self, text: str, name: str) -> None:
         """Let ``name`` mean the image that ``text`` means."""
-        id = self.find(text)
-        tag = self._tag_name(name)
+        async with self._changing:
+            self._tag(self.find(text), self._tag_name(name))
+            await self._project()
+
+    def _tag(self, id: str, tag: str) -> None:
         row = msgspec.structs.replace(self._rows[id], tagged=time.time_ns())
         with self._events.change() as change:
             change.db.put_image(id, row)
@@ -198,6 +207,7 @@ class Images:
             last = set(untag) == set(tags) and not self.users(id)
             record = await self.load(id) if last else None
             self._forget(id, untag, last=last)
+            await self._project()
             if record is not None:
                 await asyncio.to_thread(self._collect, record)
         replies = [{"Untagged": reference.parse(name).familiar()} for name in untag]
@@ -256,3 +266,46 @@ class Images:
         from ..image import collect  # off the engine's start
 
         collect.remove(record, self._places, [store.load(self._places, row.manifest) for row in self._rows.values()])
+
+    # what is done when nobody waits
+
+    async def tidy(self) -> None:
+        """Once after the start: remove what an engine left that was killed in the middle of an import or a removal, and
+        write index.json anew. What cannot be read keeps everything: it may be needed."""
+        from ..image import collect
+
+        async with self._changing:
+            try:
+                records = await self.all()
+            except (ProaError, OSError) as problem:
+                print(f"images: nothing is swept: {problem}", file=sys.stderr)
+                return
+            await asyncio.to_thread(collect.sweep, self._places, records)
+            await self._project()
+
+    async def settle(self) -> None:
+        """Let unpacked layers reach the disk, so that a power cut does not cost them."""
+        if not self._unsettled:
+            return
+        self._unsettled = False
+        from ..image import collect
+
+        await asyncio.to_thread(collect.settle, self._places)
+
+    async def _project(self) -> None:
+        """Write the tags into content/index.json, for other programs: the database is the truth. Holds the lock."""
+        tags = [(name, self._rows[id].manifest) for name, id in self._tags.items()]
+        try:
+            await asyncio.to_thread(content.project, self._places, tags)
+        except (FileNotFoundError, PermissionError) as problem:
+            if tags:
+                print(f"images: index.json is not written: {problem}", file=sys.stderr)
+
+
+def discard_unfinished(places: Places) -> None:
+    """Before the first request: remove what was being written when an earlier engine was killed."""
+    if not any(os.path.isdir(f"{places.state}/{name}") for name in ("content", "layers", "blocks")):
+        return  # a first start need not load what follows
+    from ..image import collect
+
+    collect.discard_unfinished(places)

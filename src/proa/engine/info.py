@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .registry import Registry
 
 
+_MEMSW = "memory.memsw.limit_in_bytes"
+
+
 class Info:
     """Gathers when asked."""
 
@@ -80,7 +83,7 @@ class Info:
             "CgroupDriver": "cgroupfs" if version else "none",
             "CgroupVersion": str(version or 1),
             "MemoryLimit": bool(version) and has("memory"),
-            "SwapLimit": False,
+            "SwapLimit": version == 1 and has("memory") and os.path.exists(f"{mounts['memory']}/{_MEMSW}"),
             "CpuCfsPeriod": bool(version) and has("cpu"),
             "CpuCfsQuota": bool(version) and has("cpu"),
             "CPUShares": bool(version) and has("cpu"),
@@ -94,16 +97,16 @@ class Info:
             "Driver": "overlay",
             "DriverStatus": [],
             "Plugins": {"Volume": [], "Network": ["none", "host"], "Authorization": None, "Log": ["json-file"]},
-            "IPv4Forwarding": False,
-            "BridgeNfIptables": False,
-            "BridgeNfIp6tables": False,
+            "IPv4Forwarding": _on("net/ipv4/ip_forward"),
+            "BridgeNfIptables": _on("net/bridge/bridge-nf-call-iptables"),
+            "BridgeNfIp6tables": _on("net/bridge/bridge-nf-call-ip6tables"),
             "Debug": False,
             "NFd": len(os.listdir("/proc/self/fd")),
             "NGoroutines": 1,
             "NEventsListener": 0,
             "LoggingDriver": "json-file",
             "IndexServerAddress": "",
-            "RegistryConfig": None,
+            "RegistryConfig": {"InsecureRegistryCIDRs": [], "IndexConfigs": {}, "Mirrors": None},
             "GenericResources": None,
             "HttpProxy": "",
             "HttpsProxy": "",
@@ -112,7 +115,14 @@ class Info:
             "ExperimentalBuild": False,
             "Runtimes": {NAME: {"path": ""}, "vm": {"path": ""}},
             "DefaultRuntime": NAME,
-            "Swarm": {"LocalNodeState": "inactive", "NodeID": "", "ControlAvailable": False, "Error": ""},
+            "Swarm": {
+                "LocalNodeState": "inactive",
+                "NodeID": "",
+                "NodeAddr": "",
+                "ControlAvailable": False,
+                "Error": "",
+                "RemoteManagers": None,
+            },
             "LiveRestoreEnabled": True,
             "Isolation": "",
             "InitBinary": NAME,
@@ -120,7 +130,7 @@ class Info:
             "RuncCommit": {"ID": "", "Expected": ""},
             "InitCommit": {"ID": "", "Expected": ""},
             "SecurityOptions": ["name=seccomp,profile=builtin"],
-            "Warnings": None,
+            "Warnings": [],
         }
 
     async def _hull_facts(self) -> list[dict[str, Any]]:
@@ -150,6 +160,15 @@ class Info:
             return dict(await say()) if say is not None else {}
         except ProaError as problem:
             return {"Why": problem.what}
+
+
+def _on(name: str) -> bool:
+    """Whether a kernel parameter is there and not 0."""
+    try:
+        with open(f"/proc/sys/{name}", encoding="ascii") as file:
+            return file.read().strip() != "0"
+    except OSError:
+        return False
 
 
 def _operating_system() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..hull import messages, records
 from ..hull.contract import Hull
-from . import binds, logoptions, spec
+from . import binds, hostfiles, logoptions, spec
 
 if TYPE_CHECKING:
     from ..hull.bundle import Bundle
@@ -107,6 +107,7 @@ class Launch:
             "nofile": self._host.nofile,
             "fds": [],
             "volatile": host.auto_remove,
+            "files": hostfiles.write(record, directory, binds.destinations(host)),
         }
 
     async def _root(self, container: Container) -> Root:

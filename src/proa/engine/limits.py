@@ -26,7 +26,7 @@ def check(host: HostConfig, cpus: int) -> None:
     """Raises InvalidRequest for limits that contradict each other or cannot be."""
     _check_memory(host)
     _check_cpu(host, cpus)
-    for ulimit in host.ulimits:
+    for ulimit in host.ulimits or []:
         if ulimit.name not in ULIMITS:
             raise _invalid(f"invalid ulimit type: {ulimit.name}", "unknown-ulimit")
         if -1 < ulimit.hard < ulimit.soft:

@@ -14,7 +14,8 @@ HullKind = Literal["container", "vm"]
 
 
 class Record(Struct, frozen=True):
-    """A container as it was created; ``config`` is already merged with the image's."""
+    """A container as it was created; ``config`` is already merged with the image's. ``request``: what its client called
+    the request for it, "" if nothing."""
 
     id: str
     created: int
@@ -25,6 +26,7 @@ class Record(Struct, frozen=True):
     host: HostConfig
     networking: dict[str, Any] = {}
     image_env: list[str] = []
+    request: str = ""
 
 
 class State(Struct, frozen=True, omit_defaults=True):

@@ -94,7 +94,7 @@ class Recovery:
         or the start was refused."""
         hull = self._launch.hull(container)
         exit: Exit = await hull.wait(handle)
-        self._execs.adopted(container, handle.execs)
+        self._execs.adopted(container, handle.execs, complete=not exit.error)
         if container.alive:
             self._lifecycle.ended(container, exit)
         elif exit.started and exit.finished > container.state.finished:
@@ -141,13 +141,15 @@ class Recovery:
 
 
 def _sweep_cgroups(value: Cgroup, carried: set[str]) -> None:
-    """End and remove groups below our own parent that no container has."""
+    """End and remove groups below our own parent that no container has, and the parent where none is left."""
     for id in choose.leftovers(value):
         if id not in carried:
             group = choose.open(value, id)
             group.kill()
             with suppress(OSError):
                 group.remove()
+    if not carried:
+        choose.forget(value)
 
 
 def _names(directory: str) -> list[str]:

@@ -14,6 +14,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
+        self._by_request: dict[str, Container] = {}
 
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
@@ -25,10 +26,13 @@ class Registry:
         """Know a container from now on."""
         self._by_id[container.id] = container
         self._by_name[container.name] = container
+        if container.record.request:
+            self._by_request[container.record.request] = container
 
     def remove(self, container: Container) -> None:
         """Know it no more."""
         self._by_id.pop(container.id, None)
+        self._by_request.pop(container.record.request, None)
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]
 
@@ -41,6 +45,10 @@ class Registry:
     def named(self, name: str) -> Container | None:
         """By exact name, without a leading slash."""
         return self._by_name.get(name)
+
+    def requested(self, request: str) -> Container | None:
+        """The one that a request of this name made."""
+        return self._by_request.get(request)
 
     def by_id(self, id: str) -> Container | None:
         """By full id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from msgspec import UNSET, structs
 from .. import NAME
 from ..dockerapi.containers import Config, CreateBody, HostConfig, LogConfig, RestartPolicy
 from ..errors import HostCannot, InvalidRequest
-from . import binds, capabilities, limits, logoptions, names, signals, unsupported
+from . import binds, capabilities, hostfiles, limits, logoptions, names, signals, unsupported
 from .records import HullKind, Record
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _RUNTIMES: dict[str, HullKind | None] = {
     "io.containerd.runc.v2": None,
     "vm": "vm",
 }
+_LEFT_OUT = ("exposed_ports", "network_disabled", "args_escaped", "mac_address", "stop_signal", "shell")
+"""Fields of Config that dockerd leaves out of its replies while they say nothing."""
 SHM_SIZE = 64 << 20
 _RESTARTS = ("no", "always", "on-failure", "unless-stopped")
 
@@ -39,10 +42,13 @@ def record(body: CreateBody, image: ImageRecord, cpus: int) -> tuple[Record, lis
     hull = hull_kind(body.host_config)
     config = _merge(body, image.defaults)
     id = names.new_id()
-    if not config.hostname and body.host_config.network_mode != "host":
-        config = structs.replace(config, hostname=id[:12])
+    if not config.hostname:
+        own = os.uname().nodename if body.host_config.network_mode == "host" else id[:12]
+        config = structs.replace(config, hostname=own)
     _check_config(config)
     host, warnings = _host(body.host_config, hull)
+    if config.healthcheck is not UNSET and config.healthcheck.test not in ([], ["NONE"]):
+        warnings.append("Health checks are kept but not run yet")
     limits.check(host, cpus)
     unsupported.check(config, host, hull)
     _check_parts(config, host)
@@ -66,6 +72,7 @@ def _check_parts(config: Config, host: HostConfig) -> None:
     binds.mounts(host)
     binds.check_sources(host)
     logoptions.log("", host.log_config)
+    hostfiles.check(host)
 
 
 def hull_kind(host: HostConfig) -> HullKind:
@@ -103,6 +110,7 @@ def _merge(body: CreateBody, image: dict[str, Any]) -> Config:
     }
     if not asked.volumes:
         changes["volumes"] = None
+    changes.update({name: UNSET for name in _LEFT_OUT if not getattr(asked, name)})
     for field, key in (("exposed_ports", "ExposedPorts"), ("stop_signal", "StopSignal"), ("volumes", "Volumes")):
         if not getattr(asked, field) and image.get(key):
             changes[field] = image[key]
@@ -178,6 +186,7 @@ def _host(host: HostConfig, hull: HullKind) -> tuple[HostConfig, list[str]]:
         "memory_swap": host.memory_swap or host.memory * 2,
         "memory_swappiness": None if host.memory_swappiness == -1 else host.memory_swappiness,
         "pids_limit": host.pids_limit or None,
+        "oom_kill_disable": host.oom_kill_disable or False,
     }
     return structs.replace(host, **changes), warnings
 

@@ -94,9 +94,7 @@ def environment(asked: list[str], *, hostname: str, terminal: bool) -> list[str]
 
 
 def _user(text: str, groups: list[str] | None) -> User:
-    user: User = {"uid": 0, "gid": 0}
-    if text:
-        user["username"] = text
+    user: User = {"uid": 0, "gid": 0, "username": text}  # "" too: root's further groups are the image's to say
     numbers = [int(group) for group in groups or [] if group.isdecimal()]
     if numbers:
         user["additionalGids"] = numbers
@@ -116,7 +114,7 @@ def _capabilities(names: list[str]) -> Capabilities:
 
 
 def _rlimits(host: HostConfig) -> list[Rlimit]:
-    return [{"type": f"RLIMIT_{one.name.upper()}", "soft": one.soft, "hard": one.hard} for one in host.ulimits]
+    return [{"type": f"RLIMIT_{one.name.upper()}", "soft": one.soft, "hard": one.hard} for one in host.ulimits or []]
 
 
 def security(host: HostConfig) -> dict[str, str]:

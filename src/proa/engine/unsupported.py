@@ -33,6 +33,14 @@ def check(config: Config, host: HostConfig, hull: HullKind) -> None:
         (host.cgroup_parent, "a cgroup parent of your own (--cgroup-parent)"),
         (host.links, "links (--link)"),
         (host.blkio_weight, "block I/O weight (--blkio-weight)"),
+        (
+            host.blkio_weight_device
+            or host.blkio_device_read_bps
+            or host.blkio_device_write_bps
+            or host.blkio_device_read_iops
+            or host.blkio_device_write_iops,
+            "limits on a device (--blkio-weight-device, --device-read-bps, --device-write-iops …)",
+        ),
         (host.cpu_realtime_runtime, "realtime CPU time (--cpu-rt-runtime)"),
         (host.cpuset_cpus or host.cpuset_mems, "CPU sets (--cpuset-cpus, --cpuset-mems)"),
         (host.oom_kill_disable, "disabling the OOM killer (--oom-kill-disable)"),

@@ -19,7 +19,7 @@ from ..hull.spawn import Spawner
 from ..hull.vm.hull import VmHull
 from ..rootfs.block import Block
 from ..rootfs.overlay import Overlay
-from . import checkpoint
+from . import checkpoint, images
 from .container import Container
 from .containers import Containers
 from .events import Events
@@ -81,7 +81,7 @@ class Engine:
         self._recovery = Recovery(
             places, self.events, self.registry, launch, self._lifecycle, self.execs, self.host.cgroup
         )
-        self._checkpoints = checkpoint.Idle(self.db)
+        self._idle = checkpoint.Idle(self.db, self.images.tidy, self.images.settle)
 
     def _make_directories(self) -> None:
         for path, mode in (
@@ -110,10 +110,11 @@ class Engine:
     async def open(self) -> None:
         """Adopt what an earlier engine left; afterwards requests may be answered."""
         spawner = asyncio.ensure_future(self.spawner.start())
+        images.discard_unfinished(self.places)
         for name, record, state in self.db.containers():
             self.registry.add(Container(name, record, state))
         await self._recovery.run()
-        self._checkpoints.start()
+        self._idle.start()
         self._lifecycle.tasks.start(_quietly(spawner))
 
     def request_stop(self) -> None:
@@ -124,7 +125,7 @@ class Engine:
         """End the engine; containers go on under their shims."""
         watches = {one.watch for one in self.registry if one.watch is not None}
         await self._lifecycle.tasks.settle(10, watches)
-        await self._checkpoints.stop()
+        await self._idle.stop()
         await self.spawner.close()
         choose.forget(self.host.cgroup)  # it stays while anything runs in it
         self.db.close()

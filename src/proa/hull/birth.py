@@ -5,6 +5,7 @@ A shim that was asked for carries its bundle at once; a spare one waits for it, 
 
 import _socket
 import os
+import select
 import time
 
 from .. import jsontext
@@ -60,6 +61,8 @@ def _touch() -> None:
 def _carry(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
     value: "Bundle | None" = None
     shim: "Shim | None" = None
+    if _hung_up(control):
+        os._exit(0)
     try:
         value = jsontext.loads(messages.unseal(bundle))
         shim = Shim(value, dict(zip(value["fds"], fds, strict=True)), _socket.socket(fileno=control))
@@ -69,6 +72,13 @@ def _carry(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
         _crash(value, shim, f"shim failed: {type(problem).__name__}: {problem}")
     finally:
         os._exit(1)
+
+
+def _hung_up(control: int) -> bool:
+    """Whether the engine has died meanwhile: the next one may be making another shim for this container already."""
+    poll = select.poll()
+    poll.register(control, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def _crash(bundle: "Bundle | None", shim: "Shim | None", text: str) -> None:

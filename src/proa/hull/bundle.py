@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         path: str
         role: Literal["root", "upper"]
 
+    class File(TypedDict):
+        """A small file of the engine's that the program sees at ``destination``: bound there from the host's
+        ``source``, or, where there is no host to bind from, made of ``text``."""
+
+        destination: str
+        source: str
+        text: str
+        readonly: bool
+
     class Cgroup(TypedDict):
         """Where cgroups may be made. ``version`` 0 (none), 1 or 2; ``parent`` is one directory name (or path) of ours
         below each controller's mount point in ``mounts`` ({controller: directory}; for version 2 {"": directory})."""
@@ -52,7 +61,8 @@ if TYPE_CHECKING:
         STATE/containers/ID; ``run`` RUN/containers/ID (state.json, exit); ``socket`` the path a shim listens on;
         ``root``: the mounts, in order, that make spec["root"]["path"] (empty for disks); ``seccomp``: path of a
         compiled BPF program, or ""; ``nofile``: the [soft, hard] limit to restore for programs; ``fds``: names of the
-        descriptors that came behind the bundle; ``machine``: the VM's part, made by the VM hull alone."""
+        descriptors that came behind the bundle; ``files``: for the hull to put in place; ``machine``: the VM's part,
+        made by the VM hull alone."""
 
         protocol: int
         id: str
@@ -72,4 +82,5 @@ if TYPE_CHECKING:
         nofile: list[int]
         fds: list[str]
         volatile: NotRequired[bool]
+        files: NotRequired[list[File]]
         machine: NotRequired[dict[str, Any]]

@@ -113,6 +113,14 @@ def listen(path: str) -> _socket.socket:
     return sock
 
 
+def identity(path: str) -> int:
+    """Inode of the socket at ``path``, 0 if there is none."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
 def accept(sock: _socket.socket) -> "_socket.socket | None":
     """The next connection, None when there is none (any more)."""
     try:

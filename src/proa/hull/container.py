@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Literal
 
 from .. import NAME
 from ..errors import HostCannot
 from .carried import CarriedHull
 from .contract import Needs
+
+if TYPE_CHECKING:
+    from ..oci.runtime import Mount, Spec
+    from .bundle import Bundle, File
 
 _MISSING = {
     "namespaces": "may not make namespaces",
@@ -41,3 +46,14 @@ class ContainerHull(CarriedHull):
     def facts(self) -> dict[str, str]:
         """What inspect shows."""
         return {"Kind": "container", "Kernel": os.uname().release}
+
+    async def complete(self, bundle: Bundle, stack: ExitStack) -> tuple[Bundle, list[int]]:
+        """The engine's files as mounts, above all others."""
+        spec: Spec = bundle["spec"]
+        binds = [_bind(file) for file in bundle.get("files", ())]
+        return {**bundle, "spec": {**spec, "mounts": [*spec.get("mounts", ()), *binds]}, "files": []}, []
+
+
+def _bind(file: File) -> Mount:
+    options = ["bind", "ro"] if file["readonly"] else ["bind"]
+    return {"destination": file["destination"], "type": "bind", "source": file["source"], "options": options}

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
     from .bundle import Bundle
     from .carrier import Failure
-    from .loop import Timer
     from .messages import Message
 
 BACKGROUND = 2.0  # seconds that an exec's stream stays open for what it left in the background; dockerd's number
 ENDED_KEPT = 64  # execs that have ended, whose exit codes the next engine is told
-ORPHANED = 30.0  # seconds that a shim which runs nothing waits for an engine
 _STATUS = {"not-found": 127, "not-executable": 126, "denied": 126}
 _MAY_WAIT = ("exec", "signal", "freeze", "start")  # worked off once a start under way is through
 
@@ -66,7 +64,6 @@ class Shim:
         self._starting = False
         self._waiting: "list[tuple[Connection, Message, list[int]]]" = []
         self._connections: "list[Connection]" = []
-        self._orphaned: "Timer | None" = None
         self._over = False
         self._streams = Streams(
             self.loop,
@@ -78,6 +75,7 @@ class Shim:
         )
         self._carrier = carriers.make(bundle, fds, self)
         self._listener = connection.listen(bundle["socket"])
+        self._socket_id = connection.identity(bundle["socket"])
         self.loop.add(self._listener.fileno(), self._accept)
         self._connect(control)
 
@@ -137,9 +135,6 @@ class Shim:
             self._connect(sock)
 
     def _connect(self, sock: _socket.socket) -> None:
-        if self._orphaned is not None:
-            self._orphaned.cancel()
-            self._orphaned = None
         link = Connection(self.loop, sock, self._on_message, self._disconnected)
         self._connections.append(link)
         link.send(
@@ -158,11 +153,15 @@ class Shim:
     def _disconnected(self, link: Connection) -> None:
         self._connections.remove(link)
         if not self._connections and self._status == "created" and not self._starting and self._exit is None:
-            self._orphaned = self.loop.after(ORPHANED, self._give_up)
+            self._give_up()
 
     def _give_up(self) -> None:
-        if not self._connections:
-            self._end(137, "never started")
+        """The engine died before it had anything started. The next one takes that for never begun, and may be making
+        another shim for this container already: no record, and nobody else's socket is touched."""
+        self._carrier.cleanup()
+        if connection.identity(self._bundle["socket"]) == self._socket_id:
+            unlink(self._bundle["socket"])
+        self.loop.stop()
 
     def _tell(self, message: "Message") -> None:
         for link in self._connections[:]:

@@ -166,12 +166,21 @@ def test_create_again_when_the_engine_died_over_it(fake: Any, cli: Any) -> None:
 
 
 def test_created_although_the_engine_died_over_it(fake: Any, cli: Any) -> None:
-    fake.on["POST", "/containers/create"] = lambda asked: asked.hang_up()
-    event = {"Action": "create", "Actor": {"ID": ID, "Attributes": {"name": "web"}}}
-    fake.on["GET", "/events"] = lambda asked: asked.answer(200, event)
-    assert cli("create", "--name", "web", "img").stdout.decode() == ID + "\n"
-    done = cli("create", "img")
-    assert (done.returncode, done.stdout) == (1, b"")
+    """It is asked again by the same name, by which the next engine knows what the last one has made."""
+    names = []
+
+    def die_once(asked: Any) -> None:
+        names.append(asked.query["proa-request"])
+        if len(names) == 1:
+            asked.hang_up()
+        else:
+            asked.answer(201, {"Id": ID, "Warnings": []})
+
+    fake.on["POST", "/containers/create"] = die_once
+    assert cli("create", "img").stdout.decode() == ID + "\n"
+    assert len(names) == 2 and names[0] == names[1] and len(names[0]) == 32
+    cli("create", "img")
+    assert names[2] != names[0]
 
 
 def exec_of(fake: Any, code: int, body: Any, running: bool = False) -> None:

@@ -89,7 +89,8 @@ def test_detached_prints_the_id(fake: Any, cli: Any) -> None:
     Program(fake)
     done = cli("run", "-d", "--name", "web", "img")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{ID}\n".encode(), b"")
-    assert fake.queries("POST", "/containers/create") == [{"name": "web"}]
+    (query,) = fake.queries("POST", "/containers/create")
+    assert query["name"] == "web"
     assert not fake.queries("POST", f"{C}/attach")
 
 
@@ -445,7 +446,8 @@ def test_the_engine_dies_in_start_before_the_program_ran(fake: Any, cli: Any) ->
     fake.on["POST", f"{C}/attach"] = once("attach", attach)
     fake.on["POST", f"{C}/start"] = once("start", start)
     fake.on["POST", f"{C}/wait"] = once("wait", wait)
-    fake.on["GET", f"{C}/json"] = lambda asked: asked.answer(200, {"State": {"Running": False, "Status": "created"}})
+    state = {"Running": False, "Status": "created", "StartedAt": "0001-01-01T00:00:00Z"}
+    fake.on["GET", f"{C}/json"] = lambda asked: asked.answer(200, {"State": state})
     done = cli("run", "img")
     assert (done.returncode, done.stdout, program.started.is_set()) == (6, b"ran\n", True)
 

@@ -104,3 +104,23 @@ def test_ended_execs_do_not_pile_up(tmp_path: Path) -> None:
             assert engine.execs.find(exec.id).status == 0
 
     asyncio.run(run())
+
+
+def test_an_exec_that_was_never_handed_on_has_not_run(tmp_path: Path) -> None:
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        container, _ = await engine.containers.create("", body())
+        await engine.containers.life.start(container)
+        lost, ended, runs = [engine.execs.create(container, CREATE).id for _ in range(3)]
+        for id in (lost, ended, runs):
+            await engine.execs.start(id, None)
+        before = len(actions(engine))
+        states = {ended: {"running": False, "status": 3}, runs: {"running": True, "status": 0}}
+        engine.execs.adopted(container, states)
+        assert (engine.execs.find(lost).status, engine.execs.find(lost).started) == (None, False)
+        assert (engine.execs.find(ended).status, engine.execs.find(runs).running) == (3, True)
+        assert actions(engine)[before:] == ["exec_die"]
+        await engine.execs.start(lost, None)
+        engine.execs.adopted(container, {}, complete=False)
+        assert engine.execs.find(lost).status == engine.execs.find(runs).status == 137
+
+    play(tmp_path, story)

@@ -369,18 +369,27 @@ def test_nonsense_is_answered(stage: Stage, message: dict[str, Any], kind: str |
         assert reply["error"]["text"]
 
 
-def test_nothing_runs_and_nobody_comes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shim, "ORPHANED", 0.0)
+def test_nothing_runs_and_the_engine_dies(stage: Stage) -> None:
+    """The next engine begins anew: it must find neither a record nor a socket of this shim, and keep its own."""
     stage.heard()
     stage.engine.close()
     stage.turn()
-    assert stage.exit_file()["error"] == "never started"
+    assert not (stage.path / "run" / "exit").exists()
+    assert not os.path.exists(stage.bundle["socket"])
     assert stage.carrier.asked == ["cleanup"]
     assert stage.shim.loop._stopped
 
 
-def test_one_who_runs_is_left_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shim, "ORPHANED", 0.0)
+def test_the_next_shims_socket_is_left_alone(stage: Stage) -> None:
+    path = Path(stage.bundle["socket"])
+    path.rename(stage.path / "mine")
+    path.write_text("another's")
+    stage.engine.close()
+    stage.turn()
+    assert path.exists()
+
+
+def test_one_who_runs_is_left_alone(stage: Stage) -> None:
     stage.started()
     stage.engine.close()
     stage.turn()

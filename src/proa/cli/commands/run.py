@@ -28,9 +28,10 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
     streams = Streams(values, values.on("detach"))
     _check(values, streams)
     sequence = keys.sequence(values.text("detach-keys"))
+    wanted = body(values, arguments, streams)
     with cidfile(values.text("cidfile")) as note:
         try:
-            created = create(engine, values, body(values, arguments, streams))
+            created = create(engine, values, wanted)
         except ProaError as problem:
             raise start_error(problem) from problem
         note(created["Id"])

@@ -36,7 +36,7 @@ def _attached(engine: Engine, values: "Values", arguments: "list[str]") -> int:
     session = Session(
         engine, found["Id"], tty=config["Tty"], stdin=values.on("interactive") and config["OpenStdin"], stdout=True,
         stderr=True, keys=keys, keys_text=values.text("detach-keys"), proxy=not config["Tty"],
-        removed=found["HostConfig"]["AutoRemove"],
+        removed=found["HostConfig"]["AutoRemove"], began=found["State"]["StartedAt"],
     )  # fmt: skip
     try:
         return session.run()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...cgroup.contract import Cgroup
     from ...oci.runtime import Process
-    from ..bundle import Bundle
+    from ..bundle import Bundle, File
     from ..carrier import Done, Failure, Host
     from ..loop import Timer
     from ..stdio import Streams
@@ -163,6 +163,7 @@ class VmCarrier:
             "init": bundle["init"],
             "nofile": bundle["nofile"],
             "seccomp": _read(bundle["seccomp"]).hex(),
+            "files": [_inside(file) for file in bundle.get("files", [])],
         }
         qemu.send({"op": "run", **order, **self._programs[""].numbers})
         self._ordered = True
@@ -329,6 +330,11 @@ def _failure(message: "dict[str, Any]") -> "Failure":
     """A guest's Failure, its words bounded."""
     kind, text = message["error"]["kind"], str(message["error"]["text"])[:TEXT_MAX]
     return {"kind": kind if kind in _KINDS else "internal", "text": text}
+
+
+def _inside(file: "File") -> "dict[str, Any]":
+    """What a guest needs of a file, and no path of the host's."""
+    return {"destination": file["destination"], "text": file["text"], "readonly": file["readonly"]}
 
 
 def _read(path: str) -> bytes:

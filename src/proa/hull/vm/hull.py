@@ -50,6 +50,13 @@ class VmHull(CarriedHull):
         self._accelerators: dict[str, Accelerator] = {}
         self._lock = asyncio.Lock()
 
+    def close(self) -> None:
+        """See ``CarriedHull``; templates' memory is let go too."""
+        super().close()
+        for loaded in self._loaded.values():
+            os.close(loaded.fd)
+        self._loaded.clear()
+
     def needs(self) -> Needs:
         """Disks and a link. Raises HostCannot, naming the part that is missing and the command that fetches it."""
         parts.find_qemu(self.places)
@@ -119,6 +126,8 @@ class VmHull(CarriedHull):
             loaded = self._loaded.get(name)
             if loaded is not None and os.path.exists(f"{loaded.directory}/meta.json"):
                 return loaded
+            if loaded is not None:
+                os.close(self._loaded.pop(name).fd)
             loaded = self._loaded[name] = await self._load(recipe)
             return loaded
 

@@ -2,13 +2,14 @@
 
 from ....runtime import messages, parent
 from . import disks as disk
-from . import identity, ready
+from . import files, identity, ready
 from .program import Program, Stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ....oci.runtime import Mount
     from ...loop import Loop
     from ..port import Port
     from .limits import Limits
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 _NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup")
-_MACHINE_ID = {
-    "destination": "/etc/machine-id",
-    "type": "bind",
-    "source": identity.MACHINE_ID,
-    "options": ["bind", "ro"],
-}
 _SIGKILL = 9
 
 
@@ -66,7 +61,7 @@ class Orders:
     def _mount(self, message: "Message") -> None:
         self._volatile = bool(message["volatile"])
         try:
-            identity.set_machine_id(message["machine_id"])
+            files.set_machine_id(message["machine_id"])
             self._mounts.mount(self._disks, self._volatile)
         except OSError as problem:
             self._failure = problem
@@ -77,7 +72,12 @@ class Orders:
             return
         self._seccomp = bytes.fromhex(message["seccomp"])
         self._nofile = message["nofile"]
-        spec = _inside(message["spec"] if self._mounts.redirected else ready.use(message["spec"]))
+        spec = message["spec"] if self._mounts.redirected else ready.use(message["spec"])
+        try:
+            spec = _inside(spec, files.place(message.get("files", ())))
+        except OSError as problem:
+            self._fail({"op": "failed"}, "internal", f"writing the engine's files: {problem}")
+            return
         order = messages.order(spec, seccomp=self._seccomp, init=message["init"], nofile=self._nofile, hierarchies=[""])
         stdio = None if spec["process"].get("terminal") else Stdio(bool(message["stdin"]))
         try:
@@ -156,13 +156,13 @@ class Orders:
             self._port.send({"op": "exited", "status": self._exit.status, "oom": self._limits.check()})
 
 
-def _inside(spec: "Any") -> "Any":
-    """The spec as it holds inside the machine: our root, and the machine's own network."""
+def _inside(spec: "Any", files: "list[Mount]") -> "Any":
+    """The spec as it holds inside the machine: our root, our files, and the machine's own network."""
     linux = spec.get("linux", {})
     return {
         **spec,
         "root": {**spec["root"], "path": disk.ROOT},
-        "mounts": [*spec.get("mounts", []), _MACHINE_ID],
+        "mounts": [*spec.get("mounts", []), *files],
         "linux": {**linux, "namespaces": [{"type": name} for name in _NAMESPACES]},
     }
 
