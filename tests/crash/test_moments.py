@@ -72,7 +72,7 @@ def start_missed(player: Player, id: str) -> subprocess.Popen[bytes]:
 
 
 def test_the_engine_dies_before_the_shim_is_there(player: Player) -> None:
-    """The shim was asked for and said no hello yet: the start is called off, the client asks again, all is said once."""
+    """The shim was asked for and has said nothing yet: the start is called off, the client asks again, once is told."""
     id = create(player, script(7))
     waiting = player.waiting()
     stop(*waiting)
@@ -110,6 +110,19 @@ def test_a_start_is_missed_and_the_program_runs(player: Player) -> None:
     case = Judge(player.box, id, player.since, False, 7)
     case.client(player._finish(client))
     case.ended()
+
+
+def test_a_detached_run_that_its_engine_did_not_answer(player: Player) -> None:
+    """The start went through: said so by the next engine, and not done twice."""
+    shims, engine = set(player.waiting()), player.engine()
+    client = player.client("run", "-d", *player.flags, IMAGE, "sh", "-c", script(7))
+    processes.appear(shims, 10)
+    stop(engine)
+    time.sleep(0.3)
+    processes.kill(engine)
+    seen = player._finish(client)
+    assert seen.code == 0, seen
+    Judge(player.box, seen.text, player.since, False, 7).ended()
 
 
 def test_a_second_run_is_called_off_and_begun_again(player: Player) -> None:
@@ -216,3 +229,70 @@ def test_killed_again_and_again_while_it_starts(player: Player) -> None:
 def test_numbered_is_what_the_script_writes(player: Player) -> None:
     seen = player.box.run(IMAGE, "sh", "-c", script(3, 5))
     assert (seen.code, seen.lines) == (3, numbered("out", 5))
+
+
+def test_all_are_killed_at_once(player: Player) -> None:
+    """Engine, spawner and every shim: what ran is ended and on record, and nothing is left."""
+    ids = [player.box.detached(IMAGE, "sh", "-c", "sleep 600 & sleep 600") for _ in range(3)]
+    player.box.cli("pause", ids[0]).ok()
+    inits = [processes.state(player.run, id)["pid"] for id in ids]
+    everybody = [player.engine(), processes.spawner(player.run), *(processes.shim(player.run, id) for id in ids)]
+    for pid in everybody:
+        os.kill(pid, signal.SIGKILL)
+    form = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}"
+    assert [player.box.inspect(id, form) for id in ids] == ["exited 137 shim lost"] * 3
+    assert [processes.parent(pid) for pid in inits] == [-1] * 3
+    assert [path for path in check.cgroups() if any(id in path for id in ids)] == []
+
+
+def test_an_engine_that_sees_many_deaths_keeps_no_descriptors(player: Player) -> None:
+    """Shims are killed under it in every state; it has as many descriptors as before, and still works."""
+
+    def round() -> None:
+        id = player.box.detached(IMAGE, "sleep", "600")
+        client, beside = player.client("attach", "--no-stdin", id), player.client("exec", id, "sleep", "600")
+        player.box.until(lambda: player.box.cli("inspect", "-f", "{{len .ExecIDs}}", id).text == "1", 5)
+        processes.kill(processes.shim(player.run, id))
+        assert player._finish(client).code == 137
+        player._finish(beside)
+        player.box.cli("rm", "-f", id).ok()
+
+    round()
+    player.box.until(lambda: len(player.waiting()) == 2, 5)
+    engine = player.engine()
+    before = check.descriptors(engine)
+    for _ in range(5):
+        round()
+    player.box.until(lambda: len(player.waiting()) == 2, 5)
+    assert player.engine() == engine
+    assert check.grown(before, check.descriptors(engine)) == []
+
+
+def test_an_import_that_its_engine_did_not_survive_leaves_nothing(player: Player, image_tar: Path) -> None:
+    assert player.box.root
+    state = player.box.root / "state"
+
+    def files() -> set[str]:
+        kept = ("content", "layers", "blocks")
+        return {str(path) for folder in kept for path in (state / folder).rglob("*") if "bin" not in path.parts}
+
+    before = files()
+    data = image_tar.read_bytes() + bytes(1 << 20)
+    client = player.box.popen("import", "-", "half")
+    player.clients.append(client)
+    assert client.stdin
+    client.stdin.write(data[: len(data) // 2])
+    client.stdin.flush()
+    player.box.until(lambda: files() != before, 5)
+    processes.kill(player.engine())
+    try:
+        client.stdin.close()
+    except BrokenPipeError:
+        pass
+    client.stdin = None
+    seen = player._finish(client)
+    assert seen.code == 1 and len(seen.error.splitlines()) <= 2, seen
+    assert player.box.cli("images", "-q", "half").ok().text == ""
+    player.box.until(lambda: files() == before, 5)
+    player.box.cli("import", str(image_tar), "half").ok()
+    player.box.cli("rmi", "half").ok()

@@ -76,6 +76,14 @@ def test_one_clear_line(proa_box: Box, arguments: list[str], exit_code: int | No
     proa_box.clean()
 
 
+def test_a_name_in_use(proa_box: Box) -> None:
+    proa_box.create("--name", "taken", IMAGE, "true")
+    result = proa_box.cli("run", "--name", "taken", IMAGE, "true")
+    _one_line_with_a_code(result, "name-in-use")
+    assert result.code == 125 and "taken" in result.error
+    assert len(proa_box.cli("ps", "-aq").lines) == 1
+
+
 @pytest.mark.parametrize("command_", [[], ["nope"], ["run", "--nope"], ["exec"], ["ps", "extra"], ["logs", "--tail"]])
 def test_usage(proa_box: Box, command_: list[str]) -> None:
     result = proa_box.cli(*command_)
@@ -106,6 +114,38 @@ def _sparse_terabyte() -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT) + b"x" * 1024
 
 
+def _gnu_sparse_terabyte() -> bytes:
+    """GNU tar's own form: the header says how large the file would be, and that it is nothing but a hole."""
+    head = bytearray(_sparse_header())
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + b"\0" * 1024
+
+
+def _sparse_header() -> bytes:
+    info = tarfile.TarInfo("hole")
+    info.type = tarfile.GNUTYPE_SPARSE
+    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head[386:398], head[398:410] = b"%011o\0" % (8 << 30), b"%011o\0" % 0
+    head[483:495] = b"\x80" + (1 << 40).to_bytes(11, "big")
+    return bytes(head)
+
+
+def _pax_sparse_terabyte() -> bytes:
+    """The newer form, in extended headers: real size a terabyte, and a map of one empty piece at its end."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("GNUSparseFile.0/hole")
+        info.pax_headers = {
+            "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "hole",
+            "GNU.sparse.realsize": str(1 << 40),
+        }  # fmt: skip
+        data = b"1\n1099511627776\n0\n".ljust(512, b"\0")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "empty": lambda: b"",
     "not a tar": lambda: b"this is not a tar at all\n" * 100,
@@ -115,6 +155,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "hard link out": lambda: _tar(_member("link", tarfile.LNKTYPE, "../../../etc/passwd")),
     "hard link to nothing": lambda: _tar(_member("link", tarfile.LNKTYPE, "missing")),
     "a terabyte": _sparse_terabyte,
+    "a terabyte of hole": _gnu_sparse_terabyte,
+    "a terabyte of hole, newer": _pax_sparse_terabyte,
     "a long name": lambda: _tar(_member("d/" * 3000 + "x")),
     "a NUL in a name": lambda: _pax_path("a\0b"),
     "bad checksum": lambda: b"x" + _tar(_member("file"))[1:],

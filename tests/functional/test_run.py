@@ -113,8 +113,6 @@ def test_hostname(box: Box) -> None:
 
 
 def test_hostname_file(box: Box) -> None:
-    if not box.is_docker:
-        pytest.xfail("pending: /etc/hostname, hosts and resolv.conf come with the networks")
     assert box.run("--hostname", "canoe", IMAGE, "cat", "/etc/hostname").text == "canoe"
 
 

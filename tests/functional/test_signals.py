@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -48,3 +49,31 @@ def test_killed_command_leaves_the_container(box: Box) -> None:
     process.kill()
     process.communicate()
     assert box.inspect("c1", "{{.State.Running}}") == "true"
+
+
+STARTER = """
+import ctypes, os, signal, sys
+ignore = ctypes.create_string_buffer(bytes([1]), 32)  # the kernel's sigaction: SIG_IGN
+number = {"x86_64": 13, "aarch64": 134}[os.uname().machine]
+for one in range(1, 65):
+    if one not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD):
+        ctypes.CDLL(None).syscall(number, one, ignore, None, 8)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_nothing_is_inherited_from_who_started_the_engine(proa_box: Box) -> None:
+    """Whatever he ignores or blocks, the C library's own signals too."""
+    if proa_box.hull == "floor":
+        pytest.skip("the floor's launcher comes before the command")
+    proa_box.cli("engine", "stop").ok()
+    show = ["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"]
+    words = ["run", "--rm", *proa_box.flags, IMAGE, *show]
+    started = subprocess.run(
+        [sys.executable, "-c", STARTER, *proa_box.command, *words], env=dict(proa_box.env), capture_output=True
+    )
+    none = ["SigBlk:\t" + "0" * 16, "SigIgn:\t" + "0" * 16]
+    assert started.stdout.decode().splitlines() == none
+    id = proa_box.detached(IMAGE, "sleep", "60")
+    assert proa_box.cli("exec", id, *show).lines == none

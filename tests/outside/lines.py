@@ -30,9 +30,9 @@ SYSTEM = [
     _line("info", "info"),
     _line(
         "info fields", "info", "--format",
-        "{{.Containers}} {{.ContainersRunning}} {{.LoggingDriver}} {{.OSType}} {{.Architecture}} {{.NCPU}} {{.MemTotal}} "
-        "{{.KernelVersion}} {{.OperatingSystem}} {{.Name}} {{.CgroupVersion}} {{.CgroupDriver}} {{.Swarm.LocalNodeState}} "
-        "{{.Debug}} {{.MemoryLimit}} {{.PidsLimit}} {{.CPUShares}} {{.CPUCfsQuota}}",
+        "{{.Containers}} {{.ContainersRunning}} {{.LoggingDriver}} {{.OSType}} {{.Architecture}} {{.NCPU}} "
+        "{{.MemTotal}} {{.KernelVersion}} {{.OperatingSystem}} {{.Name}} {{.CgroupVersion}} {{.CgroupDriver}} "
+        "{{.Swarm.LocalNodeState}} {{.Debug}} {{.MemoryLimit}} {{.PidsLimit}} {{.CPUShares}} {{.CPUCfsQuota}}",
         before=[LIVE],
     ),
     _line("events", "events", "--since", "1", "--until", "1"),
@@ -194,7 +194,7 @@ INSIDE = [
     _inside("descriptors", "ls /proc/self/fd"),
     _inside("devices", "cd /dev; ls | grep -v console; stat -c '%n %F %a %t:%T' null zero full tty random urandom shm"),
     _inside("mounts", "awk '{print $2, $3}' /proc/mounts | grep -v '^/ ' | grep -v /sys/fs/cgroup | sort"),
-    _inside("mount options", "grep -E ' (/proc|/dev|/sys|/dev/shm|/dev/mqueue) ' /proc/mounts | cut -d' ' -f2-4 | sort"),
+    _inside("mount options", "grep -E ' (/proc|/dev|/sys|/dev/shm|/dev/mqueue) ' /proc/mounts | cut -d' ' -f2-4|sort"),
     _inside("read-only places", "for f in /proc/sysrq-trigger /proc/sys/kernel/hostname /sys/x; do "
             "(echo x > $f) 2>&1; done"),
     _inside("masked places", "wc -c /proc/kcore /proc/keys /proc/timer_list; ls /proc/acpi /proc/scsi /sys/firmware"),

@@ -389,7 +389,7 @@ def test_old_versions_are_spoken(client: Any, engine: Box, options: dict[str, An
 def test_a_newer_version_is_refused(engine: Box) -> None:
     new = docker.APIClient(base_url=f"unix://{engine.socket}", version="1.99")
     with pytest.raises(
-        docker.errors.APIError, match="client version 1.99 is too new. Maximum supported API version is"
+        docker.errors.APIError, match=r"client version 1\.99 is too new\. Maximum supported API version is"
     ):
         new.info()
     new.close()

@@ -1,4 +1,4 @@
-"""JSON shapes: what dockerd's answers have, ours have too, of the same type; what may differ is listed with its reason."""
+"""JSON shapes: what dockerd's answers have, ours have, of the same type; what may differ is listed with its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ docker = pytest.importorskip("docker")
 pytestmark = pytest.mark.peer
 
 _OLD = "gone from newer versions of the API"
-_NETWORKS = "comes with networks"
 _HOST = "what dockerd's own host support needs, not ours"
 REASONS = {
     "HostConfig.KernelMemory": _OLD,
@@ -24,6 +23,7 @@ REASONS = {
     "Error": "there only with an error, as since 23",
     "GraphDriver.Data.LowerDir": "a container may have more lower directories than one string holds",
     "GraphDriver.Data": "an image's layers are not mounted",
+    "Warnings": "always a list",
     "RepoDigests": "an empty list, as since 25",
     "Runtimes.runc": _HOST,
     "Runtimes.io.containerd.runc.v2": _HOST,

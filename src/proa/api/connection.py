@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
 
         A client that is still sending would lose our answer if we closed under it: unix(7), ECONNRESET.
         """
-        if not self._http.they_are_waiting_for_100_continue:
+        if self._http.their_state is h11.SEND_BODY and not self._http.they_are_waiting_for_100_continue:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._drop_body(), DRAIN_SECONDS)
         if self._http.their_state is not h11.DONE or self._http.our_state is not h11.DONE:

@@ -16,7 +16,7 @@ from ..errors import EngineGone, Internal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 API = "/v1.45"
@@ -92,12 +92,17 @@ class Connection:
         except OSError as problem:
             raise closed(problem) from problem
 
-    def send_file(self, method: str, target: str, fd: int, content_type: str) -> None:
-        """Send a request whose body is all that ``fd`` gives, chunked. An engine that answers early ends it."""
+    def send_file(
+        self, method: str, target: str, fd: int, content_type: str, told: "Callable[[int], None] | None" = None
+    ) -> None:
+        """Send a request whose body is all that ``fd`` gives, chunked. An engine that answers early ends it.
+        ``told`` hears of each piece's size once it is sent."""
         self.send(method, target, None, {"Content-Type": content_type, "Transfer-Encoding": "chunked"})
         try:
             while data := posix.read(fd, 1 << 20):
                 self.sock.sendall(b"%x\r\n%b\r\n" % (len(data), data), _socket.MSG_NOSIGNAL)
+                if told is not None:
+                    told(len(data))
             self.sock.sendall(b"0\r\n\r\n", _socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the engine has refused: its answer says why

@@ -74,7 +74,8 @@ def parse_bind(text: str) -> tuple[str, str, list[str]]:
 def _destination(path: str, where: str = "", kind: str = "tmpfs") -> str:
     if not path.startswith("/"):
         raise InvalidRequest(
-            f"{where}invalid mount config for type \"{kind}\": invalid mount path: '{path}' mount path must be absolute",
+            f'{where}invalid mount config for type "{kind}": '
+            f"invalid mount path: '{path}' mount path must be absolute",
             code="invalid-mount",
             input=path,
         )

@@ -65,9 +65,12 @@ class Events:
         return self._ring[-1].seq if self._ring else 0
 
     @contextmanager
-    def change(self) -> Iterator[Change]:
-        """One transaction; its events reach followers once it is committed."""
+    def change(self, *, ends: bool = False) -> Iterator[Change]:
+        """One transaction; its events reach followers once it is committed. ``ends``: of what ends or goes, which must
+        be possible on a full disk too."""
         change = Change(self._db, self.last)
+        if ends:
+            self._db.reserve.spend()
         with self._db.transaction():
             yield change
             if change.events and change.events[-1].seq % (RING // 4) == 0:
@@ -76,6 +79,10 @@ class Events:
             self._ring.extend(change.events)
             for wake in self._wake:
                 wake.set()
+
+    def refill(self) -> None:
+        """Something was removed: there may be room again for what is kept free."""
+        self._db.reserve.fill()
 
     def since(self, time_ns: int) -> int:
         """The number of the last event before ``time_ns``: where a follower begins."""

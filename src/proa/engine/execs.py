@@ -49,8 +49,11 @@ class Execs:
         return self._containers.find(exec.container)
 
     def of(self, container: Container) -> list[str]:
-        """The ids of what runs beside a container's program."""
-        return [exec.id for exec in self._execs.values() if exec.container == container.id and exec.running]
+        """The ids of what runs, or is about to, beside a container's program."""
+        if not container.alive:
+            return []
+        mine = [exec for exec in self._execs.values() if exec.container == container.id]
+        return [exec.id for exec in mine if exec.running or not exec.started]
 
     def create(self, container: Container, body: ExecCreate) -> Exec:
         """Remember what is to run. Raises Conflict, InvalidRequest."""

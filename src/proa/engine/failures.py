@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..errors import Internal, InvalidRequest, ProaError
 from ..hull.contract import Refused
 
-
 _UNABLE = "unable to start container process"
 
 

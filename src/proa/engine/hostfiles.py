@@ -28,21 +28,27 @@ _RESOLVED = "/run/systemd/resolve/resolv.conf"
 _READ_MAX = 1 << 16
 
 
-def write(record: Record, directory: str, covered: set[str]) -> list[File]:
-    """Write the files of ``record`` into ``directory``. ``covered``: paths inside at which something else is mounted.
-    Raises OSError."""
+def make(record: Record, directory: str, covered: set[str]) -> list[File]:
+    """The files of ``record``, whose directory is ``directory``. ``covered``: paths inside at which something else is
+    mounted: what would lie there is left out."""
     host = record.host
-    files: list[File] = []
-    for name, text in (
-        (HOSTNAME, record.config.hostname + "\n"),
-        (HOSTS, hosts(host)),
-        (RESOLV_CONF, resolv_conf(host)),
-    ):
-        source, destination = f"{directory}/{name}", f"/etc/{name}"
-        _write(source, text)
-        if destination not in covered:
-            files.append({"destination": destination, "source": source, "text": text, "readonly": host.readonly_rootfs})
-    return files
+    texts = {HOSTNAME: record.config.hostname + "\n", HOSTS: hosts(host), RESOLV_CONF: resolv_conf(host)}
+    return [
+        {
+            "destination": f"/etc/{name}",
+            "source": f"{directory}/{name}",
+            "text": text,
+            "readonly": host.readonly_rootfs,
+        }
+        for name, text in texts.items()
+        if f"/etc/{name}" not in covered
+    ]
+
+
+def write(files: list[File]) -> None:
+    """Put them where a hull finds them. Raises OSError."""
+    for file in files:
+        _write(file["source"], file["text"])
 
 
 def check(host: HostConfig) -> None:

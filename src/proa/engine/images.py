@@ -247,7 +247,7 @@ class Images:
             raise Conflict(what, code="image-in-use", input=text)
 
     def _forget(self, id: str, untag: list[str], *, last: bool) -> None:
-        with self._events.change() as change:
+        with self._events.change(ends=True) as change:
             for name in untag:
                 change.db.remove_tag(name)
                 change.event("image", "untag", id, {"name": id})

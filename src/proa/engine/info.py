@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .registry import Registry
 
 
+PATIENCE = 3.0
+"""Seconds that a client waits for what a hull tries out, once in a host's boot; it goes on, and the next is told."""
 _MEMSW = "memory.memsw.limit_in_bytes"
 
 
@@ -33,6 +36,7 @@ class Info:
         self._hulls = hulls
         self._containers = containers
         self._images = images
+        self._asked: dict[HullKind, asyncio.Future[dict[str, Any]]] = {}
 
     async def gather(self) -> dict[str, Any]:
         """Everything."""
@@ -156,8 +160,16 @@ class Info:
     async def _more(self, kind: HullKind) -> dict[str, Any]:
         """What a hull says of itself on this host (a VM: accelerator, why, boundary), if it says anything."""
         say = getattr(self._hulls.way(kind).hull, "host_facts", None)
+        if say is None:
+            return {}
+        asked = self._asked.get(kind) or asyncio.ensure_future(say())
+        self._asked[kind] = asked
+        await asyncio.wait({asked}, timeout=PATIENCE)
+        if not asked.done():
+            return {"Why": "still being tried out: ask again"}
+        del self._asked[kind]
         try:
-            return dict(await say()) if say is not None else {}
+            return dict(asked.result())
         except ProaError as problem:
             return {"Why": problem.what}
 

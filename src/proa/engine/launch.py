@@ -64,7 +64,7 @@ class Launch:
     async def start(self, container: Container) -> Handle:
         """Run the program; clients that wait get attached first. Leaves nothing behind when it raises."""
         hull = self.hull(container)
-        handle = await hull.create(await self._bundle(container))
+        handle = await self._create(hull, await self._bundle(container))
         try:
             for pending in container.pending:
                 await hull.attach(handle, "", pending.attachment, pending.fd)
@@ -75,6 +75,17 @@ class Launch:
             await hull.delete(handle)
             raise
         return handle
+
+    async def _create(self, hull: Hull, bundle: Bundle) -> Handle:
+        """A shim; while it comes to be, the files that its container will need are written."""
+        making = asyncio.ensure_future(hull.create(bundle))
+        await asyncio.sleep(0)  # now the request for it is on its way
+        try:
+            hostfiles.write(bundle["files"])
+        except OSError:
+            await hull.delete(await making)
+            raise
+        return await making
 
     async def _bundle(self, container: Container) -> Bundle:
         record, host = container.record, container.record.host
@@ -107,7 +118,7 @@ class Launch:
             "nofile": self._host.nofile,
             "fds": [],
             "volatile": host.auto_remove,
-            "files": hostfiles.write(record, directory, binds.destinations(host)),
+            "files": hostfiles.make(record, directory, binds.destinations(host)),
         }
 
     async def _root(self, container: Container) -> Root:

@@ -110,8 +110,17 @@ class Lifecycle:
                 await hull.delete(handle)
             container.handle = None
         if container.record.host.auto_remove and not container.kept and not container.removing:
-            with suppress(NotFound, Conflict):
-                await self.remove(container)
+            await self._remove_itself(container)
+
+    async def _remove_itself(self, container: Container) -> None:
+        """AutoRemove; where that fails, who waits for the removal hears of the end at least."""
+        try:
+            await self.remove(container)
+        except (NotFound, Conflict):
+            pass  # somebody else's removal, or a start, was faster
+        except ProaError as problem:
+            print(f"{container.id}: it could not be removed: {problem.what}", file=sys.stderr)
+            container.tell_removal()
 
     def _noted(self, container: Container, exit: Exit) -> bool:
         """Record an end. One that cannot be (a full disk) is told all the same, and its exit file is left for the next
@@ -133,7 +142,7 @@ class Lifecycle:
         attributes = {**container.attributes, "exitCode": str(exit.status)}
         if exit.finished and state.started:
             attributes["execDuration"] = str((exit.finished - state.started) // 1_000_000_000)
-        with self._events.change() as change:
+        with self._events.change(ends=True) as change:
             change.db.set_state(container.id, state)
             if started:
                 change.event("container", "start", container.id, container.attributes, time_ns=started)
@@ -178,7 +187,7 @@ class Lifecycle:
     async def _signal(self, container: Container, number: int) -> None:
         hull, handle = self._launch.hull(container), self._handle(container)
         await hull.signal(handle, "", number)
-        with self._events.change() as change:
+        with self._events.change(ends=True) as change:
             change.event("container", "kill", container.id, {**container.attributes, "signal": str(number)})
         if container.state.status == "paused" and number in (signals.KILL, signals.TERM):
             # what is frozen takes no signal: it must thaw to end
@@ -289,7 +298,10 @@ class Lifecycle:
             async with self._locked(container):
                 container.may("remove")
                 container.removing = True
-                await self._remove(container)
+                try:
+                    await self._remove(container)
+                finally:
+                    container.removing = container.gone
         finally:
             container.kept = False
 
@@ -297,7 +309,7 @@ class Lifecycle:
         if container.handle is not None:
             await self._launch.hull(container).delete(container.handle)
             container.handle = None
-        with self._events.change() as change:
+        with self._events.change(ends=True) as change:
             change.db.remove_container(container.id)
             change.event("container", "destroy", container.id, container.attributes)
         self._containers.remove(container)
@@ -306,8 +318,12 @@ class Lifecycle:
         container.drop_pending()
         thrown = trash.throw(self._launch.places, container.id)
         if thrown:
-            self.tasks.start(trash.empty(self._launch.remove_directory, thrown))
+            self.tasks.start(self._emptied(thrown))
         container.tell_removal()
+
+    async def _emptied(self, directory: str) -> None:
+        await trash.empty(self._launch.remove_directory, directory)
+        self._events.refill()
 
     def rename(self, container: Container, name: str) -> None:
         """Let a container answer to another name. Raises Conflict."""

@@ -17,6 +17,7 @@ import msgspec
 
 from ..errors import HostCannot, Internal, ProaError
 from .records import Exec, Record, State
+from .reserve import Reserve
 
 VERSION = 1
 MIGRATIONS: tuple[str, ...] = (
@@ -66,9 +67,11 @@ class Database:
     def __init__(self, path: str) -> None:
         self.path = path
         self.on_write: Callable[[], None] = lambda: None
+        self.reserve = Reserve(path + ".reserve")
         try:
             self._db = _connect(path)
             self._migrate()
+            self.reserve.fill()
         except sqlite3.Error as problem:
             raise _explain(problem, path) from problem
         except OSError as problem:
@@ -200,6 +203,7 @@ class Database:
 
     def close(self) -> None:
         """Checkpoint all of the log and close."""
+        self.reserve.release()
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as problem:  # a full disk: the log stays and is read again at the next start

@@ -64,7 +64,7 @@ class CarriedHull:
     # contract.Hull
 
     async def create(self, bundle: Bundle) -> Handle:
-        """A shim that has said hello. Raises SpawnFailed, HostCannot, OSError."""
+        """A shim that has its bundle: that it is well shows at ``start``. Raises SpawnFailed, HostCannot, OSError."""
         await self.spawner.start()
         self.needs()
         with ExitStack() as stack:
@@ -93,11 +93,11 @@ class CarriedHull:
         exit = records.read(run, records.EXIT)
         if exit is None:
             try:
-                await self._meet(handle, links.connect(socket))
-            except (OSError, messages.Gone):
+                self._join(handle, links.connect(socket))
+            except OSError:
                 exit = records.read(run, records.EXIT)  # it may just have ended
             else:
-                await self._call_off(handle)
+                await self._meet(handle)
                 return handle
         if exit is None:
             await self._lose(handle)
@@ -111,8 +111,7 @@ class CarriedHull:
         try:
             await self._ask(mine, "start", on_reply=mine.run_started)
         except messages.Gone as problem:
-            await mine.exit
-            raise Refused("internal", LOST) from problem
+            raise Refused("internal", (await mine.exit).error or LOST) from problem
         except Refused:
             await mine.exit
             raise
@@ -185,19 +184,26 @@ class CarriedHull:
         handle = Carried(bundle["id"], bundle["run"], bundle["socket"])
         handle.facts.update(self.facts())
         handle.state = {"kind": bundle["kind"], "id": bundle["id"], "cgroup": bundle["cgroup"]}
-        await self._meet(handle, await self.spawner.spawn(bundle["id"], sealed, fds))
+        self._join(handle, await self.spawner.spawn(bundle["id"], sealed, fds))
         return handle
 
-    async def _meet(self, handle: Carried, sock: Any) -> None:
-        """Wait for the shim's hello. Raises Gone when there is none."""
+    def _join(self, handle: Carried, sock: Any) -> None:
+        """Talk to the shim at ``sock`` from now on."""
         handle.link = Link(sock, lambda message: self._hear(handle, message), lambda: self._left(handle))
+        self._handles.add(handle)
+
+    async def _meet(self, handle: Carried) -> None:
+        """Learn what a shim carries that an earlier engine had; one that does not say so is given up."""
         try:
             await asyncio.wait_for(handle.greeted, PATIENCE)
-        except (messages.Gone, TimeoutError) as problem:
+        except messages.Gone:
+            await handle.exit
+        except TimeoutError:
+            assert handle.link is not None
             handle.link.close()
-            handle.link = None
-            raise messages.Gone from problem
-        self._handles.add(handle)
+            await self._lose(handle)
+        else:
+            await self._call_off(handle)
 
     def _hear(self, handle: Carried, message: Message) -> None:
         ran = handle.started > 0
@@ -214,7 +220,7 @@ class CarriedHull:
         """The shim closed: it has cleaned up behind its container, or it died."""
         if not handle.greeted.done():
             handle.greeted.set_exception(messages.Gone())
-            return
+            handle.greeted.exception()  # retrieved: only who adopts waits for it
         if handle.exit.done():
             return
         exit = records.read(handle.run, records.EXIT)

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..cgroup.contract import Cgroup
     from ..oci.runtime import Process
+    from ..runtime.messages import Order
     from ..runtime.parent import Init
     from .bundle import Bundle
     from .carrier import Done, Host
@@ -159,21 +160,13 @@ class ContainerCarrier:
             spec["process"]["consoleSize"] = {"height": self._size[0], "width": self._size[1]}
         self._group = group = choose.open(bundle["cgroup"], bundle["id"])
         group.create(spec.get("linux", {}).get("resources", {}))
-        self._init = init = parent.launch_init(parent.clone_flags(spec), into=group.into())
+        order = self._order(group)
         pipes = None if streams.terminal else Pipes(streams.stdin)
+        theirs = pipes.theirs if pipes else ()
         try:
-            self._seccomp = _read(bundle["seccomp"]) if bundle["seccomp"] else b""
-            order = orders.order(
-                spec,
-                bundle["root"],
-                seccomp=self._seccomp,
-                may=bundle["may"],
-                init=bundle["init"],
-                nofile=bundle["nofile"],
-                hierarchies=group.hierarchies,
-            )
-            master = parent.configure(init, order, pipes.theirs if pipes else (), joins=group.joins())
-            self._host.record(init.pid)
+            self._init = init = parent.launch(order, theirs, joins=group.joins(), into=group.into())
+            self._record(init)
+            master = parent.configure(init, order, theirs, joins=group.joins())
             parent.release(init)
         except BaseException:
             if pipes:
@@ -185,6 +178,27 @@ class ContainerCarrier:
         self._watch_oom(group)
         self._adopt("", init.pidfd, streams, pipes, -1 if master is None else master)
         return init.pid
+
+    def _order(self, group: "Cgroup") -> "Order":
+        bundle = self._bundle
+        self._seccomp = _read(bundle["seccomp"]) if bundle["seccomp"] else b""
+        return orders.order(
+            bundle["spec"],
+            bundle["root"],
+            seccomp=self._seccomp,
+            may=bundle["may"],
+            init=bundle["init"],
+            nofile=bundle["nofile"],
+            hierarchies=group.hierarchies,
+            at_once=True,
+        )
+
+    def _record(self, init: "Init") -> None:
+        """While init works: it must be known before its program runs."""
+        try:
+            self._host.record(init.pid)
+        except OSError as problem:
+            parent.give_up(init, orders.StartFailure("internal", f"cannot record the container: {problem}"))
 
     def _run_beside(self, exec_id: str, process: "Process", streams: "Streams") -> int:
         assert self._init is not None and self._group is not None

@@ -6,11 +6,11 @@ fields are ignored, fields are only ever added and are optional: a new engine dr
 engine ──► spawner
     spawn      {op, id}                  fds: control (the shim's end of a socketpair), bundle (memfd), then one for
                                          each name in bundle["fds"]
-    spare      {op}                      make a shim that waits for its bundle: the fork is done before it is needed
+    spare      {op, count}               make shims that wait for their bundles: forked before they are needed
 engine ◄── spawner
     hello      {op, protocol, pid, container, may}    what this host lets us do (hull/probe)
     spawned    {op, id, pid}
-    spare      {op, pid}                 fds: the control socket of a shim that waits
+    spare      {op}                      fds: the control sockets of the shims that wait
     failed     {op, id, error}           fork(2) was refused: error is a Failure (below)
 
 engine ──► spare shim, once, over its control socket; it then is as if it had been spawned; it ends if the engine does

@@ -27,7 +27,7 @@ _SPACES = (
     | namespaces.CLONE_NEWCGROUP
 )
 _STAGE = "/proc"  # every host has this directory; the child covers it in a mount namespace of its own
-_NOBODY = 65534
+_STRANGER = 0x7000_0000  # a user id as VMs get them: a user namespace may not have it
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def probe() -> "Findings":
     except OSError as problem:
         os.close(reader)
         os.close(writer)
-        return _without("namespaces", problem)
+        return _without("namespaces", problem, setuid=_in_a_child(_setuid))
     if pid == 0:
         _child(writer)
     os.close(writer)
@@ -58,12 +58,31 @@ def probe() -> "Findings":
     return findings
 
 
-def _without(missing: str, problem: OSError) -> "Findings":
+def _without(missing: str, problem: OSError, *, setuid: bool = False) -> "Findings":
     text = problem.strerror or str(problem)
     return {
         "container": {"missing": missing, "text": text},
-        "may": {"mknod": False, "mount": missing != "namespaces" and missing != "mount", "setuid": False},
+        "may": {"mknod": False, "mount": missing != "namespaces" and missing != "mount", "setuid": setuid},
     }
+
+
+def _in_a_child(attempt: "Callable[[], None]") -> bool:
+    """Whether it succeeds, tried where it changes nobody else."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, b"1" if _succeeds(attempt) else b"0")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    said = os.read(reader, 1)
+    os.close(reader)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # the caller ignores SIGCHLD
+    return said == b"1"
 
 
 def _child(writer: int) -> None:
@@ -79,7 +98,7 @@ def _findings() -> "Findings":
         try:
             attempt()
         except OSError as problem:
-            return _without(missing, problem)
+            return _without(missing, problem, setuid=_succeeds(_setuid))
     return {"container": None, "may": {"mknod": _succeeds(_mknod), "mount": True, "setuid": _succeeds(_setuid)}}
 
 
@@ -106,8 +125,8 @@ def _mknod() -> None:
 
 def _setuid() -> None:
     os.setgroups([])
-    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresgid(_STRANGER, _STRANGER, _STRANGER)
+    os.setresuid(_STRANGER, _STRANGER, _STRANGER)
 
 
 def _succeeds(attempt: "Callable[[], None]") -> bool:

@@ -10,12 +10,14 @@ import gc
 import os
 import sys
 
+from ..linux import scm
 from . import birth, carrier, container_carrier, messages, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
+    from typing import Any
 
     from .messages import Message
 else:
@@ -49,12 +51,12 @@ def _serve(sock: _socket.socket, message: "Message", fds: "list[int]") -> None:
     made: "list[int]" = []
     try:
         if message.get("op") == "spare":
-            reply, made = _spare(sock)
+            reply, made = _spares(sock, int(message["count"]))
         elif message.get("op") == "spawn" and len(fds) >= 2:
-            reply = {"op": "spawned", "id": id, "pid": _fork(sock, lambda: birth.run(fds[0], fds[1], fds[2:]))}
+            reply = {"op": "spawned", "id": id, "pid": _fork(sock, birth.run, fds[0], fds[1], fds[2:])}
         else:
             raise ValueError(f"not a message for a spawner: {message.get('op')!r}")
-    except (OSError, ValueError) as problem:
+    except (KeyError, OSError, ValueError) as problem:
         reply = {"op": "failed", "id": id, "error": {"kind": "internal", "text": str(problem)}}
     try:
         messages.send(sock, reply, made)
@@ -64,26 +66,32 @@ def _serve(sock: _socket.socket, message: "Message", fds: "list[int]") -> None:
         os.close(fd)
 
 
-def _spare(sock: _socket.socket) -> "tuple[Message, list[int]]":
-    """A shim that waits, as a reply and its control socket."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+def _spares(sock: _socket.socket, count: int) -> "tuple[Message, list[int]]":
+    """Shims that wait, as a reply and their control sockets.
 
-    def life() -> None:
-        ours.close()
-        birth.wait(theirs.detach())
+    Forked in a row: the pages that this process writes to between two forks would become each child's own.
+    """
+    pairs = [scm.pair() for _ in range(count)]
 
-    pid = _fork(sock, life)
-    theirs.close()
-    return {"op": "spare", "pid": pid}, [ours.detach()]
+    def life(own: _socket.socket) -> None:
+        for ours, theirs in pairs:
+            ours.close()
+            if theirs is not own:
+                theirs.close()
+        birth.wait(own.detach())
+
+    for _, theirs in pairs:
+        _fork(sock, life, theirs)
+    return {"op": "spare"}, [ours.detach() for ours, _ in pairs]
 
 
-def _fork(sock: _socket.socket, life: "Callable[[], object]") -> int:
-    """The pid of a child that lives ``life``, which never returns."""
+def _fork(sock: _socket.socket, life: "Callable[..., object]", *args: "Any") -> int:
+    """The pid of a child that lives ``life(*args)``, which never returns."""
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
     pid = os.fork()
     if pid == 0:
         os.close(sock.detach())
-        life()
+        life(*args)
     return pid
 
 

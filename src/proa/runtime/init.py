@@ -103,7 +103,8 @@ def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", jo
     close_range.close_except([channel.fileno()])
 
     # 6. Go.
-    messages.receive_go(channel)
+    if not order.get("at_once"):
+        messages.receive_go(channel)
     change.execute()
 
 

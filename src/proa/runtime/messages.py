@@ -5,7 +5,7 @@
                                  cgroup file that init joins by writing 0
     parent ◄── init      ready   {}               fds: the terminal's master, if the program has one
                          failed  {kind, text}     instead of ready, or after go; init then ends
-    parent ──► init      go      {}
+    parent ──► init      go      {}               unless the order is at_once: init then does not wait for it
     parent ◄── init      end of file              execve has succeeded (the channel is close-on-exec)
 
 An exec'ed process is forked by the parent itself, so it needs no order; the rest is the same. Whoever finds the other
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         """All that init needs to know. ``root``: the mounts that make spec["root"]["path"], none where it is a
         directory already; ``seccomp``: a BPF program in hex, or ""; ``init``: stay process 1 and reap; ``nofile``:
         [soft, hard] to restore, or []; ``hierarchies``: what a mount of type cgroup shows: v1 hierarchies by their
-        mount options, [""] for version 2; ``joins``: how many of the descriptors are cgroup files."""
+        mount options, [""] for version 2; ``joins``: how many of the descriptors are cgroup files; ``at_once``: run the
+        program without waiting for go."""
 
         spec: Spec
         root: list[Mount]
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         nofile: list[int]
         hierarchies: list[str]
         joins: NotRequired[int]
+        at_once: NotRequired[bool]
 
     class ExecOrder(TypedDict):
         """The part of an Order that a further program needs."""
@@ -75,6 +77,7 @@ def order(
     init: bool = False,
     nofile: "Sequence[int]" = (),
     hierarchies: "Sequence[str]" = (),
+    at_once: bool = False,
 ) -> "Order":
     """An Order; see the type for the fields' meaning."""
     return {
@@ -85,6 +88,7 @@ def order(
         "init": init,
         "nofile": list(nofile),
         "hierarchies": list(hierarchies),
+        "at_once": at_once,
     }
 
 

@@ -36,9 +36,9 @@ _SIGKILL = 9
 class Init:
     """A container's init. ``pid`` and ``pidfd`` are in the caller's view; ``namespaces`` are CLONE_NEW* of its own;
     ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor, who may
-    also set it later. ``ordered``: it was born with its order."""
+    also set it later. ``ordered``: it was born with its order; ``waits``: it becomes the program only after go."""
 
-    __slots__ = ("channel", "into", "namespaces", "ordered", "pid", "pidfd")
+    __slots__ = ("channel", "into", "namespaces", "ordered", "pid", "pidfd", "waits")
 
     def __init__(self, pid: int, pidfd: int, channel: "_socket.socket", namespaces: int, into: int = -1) -> None:
         self.pid = pid
@@ -47,6 +47,7 @@ class Init:
         self.namespaces = namespaces
         self.into = into
         self.ordered = False
+        self.waits = True
 
 
 class Program:
@@ -116,17 +117,23 @@ def configure(init: Init, order: "Order", stdio: "Sequence[int]" = (), *, joins:
         _await(init.channel)
         master = messages.receive_ready(init.channel)
     except (StartFailure, scm.Gone, OSError, ValueError) as problem:
-        _give_up(init.pidfd, init.channel, problem)
+        give_up(init, problem)
+    init.waits = not order.get("at_once")
     return master if master >= 0 else None
 
 
 def release(init: Init) -> None:
     """Let init execute the program; returns once it runs. Raises StartFailure."""
     try:
-        _go(init.channel)
+        _go(init.channel, waits=init.waits)
     except (StartFailure, scm.Gone, OSError, ValueError) as problem:
-        _give_up(init.pidfd, init.channel, problem)
+        give_up(init, problem)
     init.channel.close()
+
+
+def give_up(init: Init, problem: Exception) -> "NoReturn":
+    """End and reap an init that has not become its program. Raises StartFailure, which says ``problem``."""
+    _give_up(init.pidfd, init.channel, problem)
 
 
 def start_exec(init: Init, order: "ExecOrder", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = ()) -> Program:
@@ -216,8 +223,9 @@ def _fork_beside(init: Init, child: "Callable[[_socket.socket], None]") -> "tupl
         os.close(ours)
 
 
-def _go(channel: "_socket.socket") -> None:
-    messages.send_go(channel)
+def _go(channel: "_socket.socket", *, waits: bool = True) -> None:
+    if waits:
+        messages.send_go(channel)
     _await(channel)
     messages.receive_running(channel)
 

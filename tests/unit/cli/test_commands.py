@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import struct
+import subprocess
 import time
 from typing import Any
 
@@ -279,6 +282,24 @@ def test_import(fake: Any, cli: Any, tmp_path: Any) -> None:
     assert fake.asked[1].body == b"piped"
 
 
+def test_import_formatted(fake: Any, cli: Any) -> None:
+    fake.on["POST", "/images/create"] = lambda asked: asked.answer(200, {"status": "sha256:7"})
+    done = cli("import", "--format", "{{.Name}} is {{.Id}}", "-", "x", input=b"piped", stdin=None)
+    assert (done.stdout, done.stderr) == (b"x is sha256:7\n", b"")
+
+
+def test_import_tells_a_person_how_far_it_is(fake: Any, cli: Any, tmp_path: Any) -> None:
+    fake.on["POST", "/images/create"] = lambda asked: asked.answer(200, {"status": "sha256:7"})
+    (tmp_path / "root.tar").write_bytes(b"t" * 3_000_000)
+    master, slave = pty.openpty()
+    done = cli("import", str(tmp_path / "root.tar"), "x", capture_output=False, stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    said = os.read(master, 65536).decode()
+    os.close(master)
+    assert done.stdout == b"sha256:7\n"
+    assert "importing: 1.05MB of 3MB (34%)" in said and said.endswith("importing: unpacking\r\x1b[K")
+
+
 @pytest.mark.parametrize(("path", "text"), [("/nope.tar", "no such file"), ("/etc", "is a directory")])
 def test_import_of_nothing(cli: Any, path: str, text: str) -> None:
     done = cli("import", path, "x")
@@ -386,3 +407,75 @@ def test_exec_is_started_again_only_if_it_never_ran(fake: Any, cli: Any, state: 
     fake.on["GET", "/exec/e1/json"] = inspect
     done = cli("exec", "web", "true")
     assert (done.returncode, len(tries)) == (code, 2 if state is None else 1)
+
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("started", "tries"), [(NEVER, 2), ("2099-01-01T00:00:00.5Z", 1), (None, 1)])
+def test_a_start_that_the_engine_died_over(fake: Any, cli: Any, started: str | None, tries: int) -> None:
+    """Asked again of the next engine only if the container did not run; one that is gone did."""
+    asks: list[int] = []
+
+    def start(asked: Any) -> None:
+        asks.append(1)
+        asked.hang_up() if len(asks) == 1 else asked.answer(204)
+
+    def inspect(asked: Any) -> None:
+        if started is None:
+            asked.answer(404, {"message": "No such container: a"})
+        else:
+            asked.answer(200, {"State": {"StartedAt": started}})
+
+    fake.on["POST", "/containers/a/start"] = start
+    fake.on["GET", "/containers/a/json"] = inspect
+    done = cli("start", "a")
+    assert (done.returncode, done.stdout, len(asks)) == (0, b"a\n", tries)
+
+
+def test_who_only_attached_gets_nothing_old_from_the_next_engine(fake: Any, cli: Any) -> None:
+    state = {"Running": True, "Paused": False, "Status": "running", "ExitCode": 0, "StartedAt": NEVER}
+    found = {"Id": "a" * 64, "State": state, "Config": {"Tty": False, "OpenStdin": False}}
+    streams: list[dict[str, str]] = []
+
+    def attach(asked: Any) -> None:
+        streams.append(asked.query)
+        stream = asked.upgrade()
+        if len(streams) == 2:
+            stream.sendall(frame(1, b"new\n"))
+            state.update(Running=False, Status="exited", ExitCode=3)
+        asked.hang_up()
+
+    fake.on["GET", "/containers/a/json"] = fake.on["GET", f"/containers/{'a' * 64}/json"] = lambda asked: asked.answer(
+        200, found
+    )
+    fake.on["POST", f"/containers/{'a' * 64}/attach"] = attach
+    fake.on["POST", f"/containers/{'a' * 64}/wait"] = lambda asked: (asked.begin(), asked.hang_up())
+    done = cli("attach", "--no-stdin", "a")
+    assert (done.returncode, done.stdout) == (3, b"new\n")
+    assert [query.get("logs", "0") in ("0", "false", "") for query in streams] == [True, True]
+
+
+def test_a_second_run_that_nobody_saw_is_told_from_its_beginning(fake: Any, cli: Any) -> None:
+    """``start -a`` of what has run before: its old output is not shown again."""
+    id = "a" * 64
+    state = {"Running": False, "Status": "exited", "ExitCode": 1, "StartedAt": "2026-01-01T00:00:00Z"}
+    config, host = {"Tty": False, "OpenStdin": False}, {"AutoRemove": False}
+    found = {"Id": id, "State": state, "Config": config, "HostConfig": host}
+
+    def start(asked: Any) -> None:
+        state.update(StartedAt="2026-01-02T00:00:00Z", ExitCode=4)
+        asked.hang_up()
+
+    def logs(asked: Any) -> None:
+        assert asked.query["since"] == "2026-01-02T00:00:00Z"
+        asked.answer(200, frame(1, b"second\n"), kind="application/vnd.docker.multiplexed-stream")
+
+    for name in ("a", id):
+        fake.on["GET", f"/containers/{name}/json"] = lambda asked: asked.answer(200, found)
+    fake.on["POST", f"/containers/{id}/attach"] = lambda asked: (asked.upgrade(), asked.hang_up())
+    fake.on["POST", f"/containers/{id}/wait"] = lambda asked: (asked.begin(), asked.hang_up())
+    fake.on["POST", f"/containers/{id}/start"] = start
+    fake.on["GET", f"/containers/{id}/logs"] = logs
+    done = cli("start", "-a", "a")
+    assert (done.returncode, done.stdout) == (4, b"second\n")

@@ -278,6 +278,32 @@ def test_an_oom_is_told(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_start_that_never_came_through_is_no_end(tmp_path: Path) -> None:
+    """The engine died over it; the shim's exit file says that no program ran: the container is as it was."""
+
+    async def run() -> None:
+        engine, hull = make(tmp_path)
+        await engine.open()
+        from .fakes import import_image
+
+        await import_image(engine)
+        container, _ = await engine.containers.create("never", body())
+        os.makedirs(engine.places.container_run(container.id))
+        await engine.close()
+        handle = await hull.create({"id": container.id})
+        handle.end(127)
+
+        again, _ = make(tmp_path, hull)
+        await again.open()
+        found = again.containers.all.find("never")
+        assert (found.state.status, found.state.exit_code, found.state.finished) == ("created", 0, 0)
+        assert [event.action for event in again.events.after(0) if event.type == "container"] == ["create"]
+        assert hull.deleted == [container.id]
+        await again.close()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
 def test_state_survives_a_restart_of_the_engine(tmp_path: Path) -> None:
     async def run() -> None:
         engine, hull = make(tmp_path)

@@ -76,3 +76,23 @@ def test_the_walls_are_told():
     assert "private root" in full
     assert "private root" not in floor
     assert "seccomp" in floor
+
+
+def test_a_user_of_its_own_without_a_root_of_its_own(monkeypatch):
+    """Where nothing can be mounted, another user must get at QEMU's files by their paths."""
+    monkeypatch.setattr(confinement, "open_to_all", lambda path: True)
+    assert confinement.plan(QEMU, ID, may(False, True), "/x")["uid"] >= confinement.FIRST_UID
+    monkeypatch.setattr(confinement, "open_to_all", lambda path: path != "/usr/share/qemu")
+    assert confinement.plan(QEMU, ID, may(False, True), "/x")["uid"] == -1
+    assert confinement.plan(QEMU, ID, may(True, True), "/x")["uid"] >= confinement.FIRST_UID
+
+
+def test_open_to_all(tmp_path):
+    assert confinement.open_to_all("/usr/bin/env")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o600)
+    assert not confinement.open_to_all(str(tmp_path / "file"))
+    (tmp_path / "file").chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert not confinement.open_to_all(str(tmp_path / "file"))
+    assert not confinement.open_to_all(str(tmp_path / "none"))

@@ -21,7 +21,7 @@ def places(tmp_path, monkeypatch):
 
 
 def _only_fetched(real):
-    return lambda root, source: real(root, source) if root else iter(())
+    return lambda root, *more: real(root, *more) if root else iter(())
 
 
 def make_set(folder, name, files, complete=True):
@@ -81,8 +81,9 @@ def test_the_newest_kernel_with_modules_wins(places, tmp_path):
 
 def test_a_file_that_is_no_kernel_is_passed_over(places, tmp_path):
     make_set(tmp_path / "system", "kernel", {"boot/vmlinuz-9": b"text", "lib/modules/9/kernel/x.ko": b""})
-    with pytest.raises(HostCannot):
+    with pytest.raises(HostCannot, match="vmlinuz-9 is not a kernel") as refused:
         parts.find_kernel(places)
+    assert refused.value.code == "not-a-kernel"
 
 
 def test_a_tool_runs_through_its_own_loader(places, tmp_path):

@@ -8,6 +8,7 @@ from ...client.wire import target
 from ...errors import InvalidRequest, ProaError
 from ..options import Command
 from ..output import document, line
+from ..progress import Progress
 from ..references import split
 
 TYPE_CHECKING = False
@@ -21,16 +22,38 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
     source, name = arguments[0], arguments[1] if len(arguments) > 1 else ""
     repository, tag = split(name)
     fd = _open(source)
+    with Progress("importing", _size(fd), "unpacking") as told:
+        id = _import(host, _target(values, repository, tag), fd, told)
+    _show(values, {"Id": id, "Name": name})
+    return 0
+
+
+def _import(host: "Host", query: str, fd: int, told: Progress) -> str:
     connection = Engine(host).connect()
-    connection.send_file("POST", _target(values, repository, tag), fd, "application/x-tar")
+    connection.send_file("POST", query, fd, "application/x-tar", told)
+    told.sent()
     last = ""
     for text in checked(connection.response("POST")).lines():
         last = _progress(jsontext.loads(text)) or last
-    if values.on("json"):
-        document({"Id": last, "Name": name})
+    return last
+
+
+def _show(values: "Values", made: "dict[str, str]") -> None:
+    format = values.text("format")
+    if values.on("json") or format == "json":
+        document(made)
+    elif format:
+        from ..template import Template
+
+        line(Template(format).render(made))
     else:
-        line(last)
-    return 0
+        line(made["Id"])
+
+
+def _size(fd: int) -> int:
+    """Of a file, in bytes; 0 for a pipe."""
+    info = posix.fstat(fd)
+    return info.st_size if info.st_mode & 0o170000 == 0o100000 else 0
 
 
 def _open(source: str) -> int:
@@ -78,6 +101,7 @@ COMMAND = Command(
     "Make an image from a root file system's tar archive",
     (
         ("-c, --change", "list", "Apply Dockerfile instruction to the created image"),
+        ("-f, --format", "string", "json or a template: {{.Id}}, {{.Name}}"),
         ("-m, --message", "string", "Set commit message for imported image"),
         ("--platform", "string", "Set platform if server is multi-platform capable"),
     ),

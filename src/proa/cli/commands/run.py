@@ -61,7 +61,7 @@ def _check(values: "Values", streams: Streams) -> None:
 
 def _detached(engine: Engine, values: "Values", created: "dict[str, object]") -> int:
     try:
-        engine.modified("POST", target(f"/containers/{created['Id']}/start"))
+        engine.begin(target(f"/containers/{created['Id']}"))
     except ProaError as problem:
         raise start_error(problem) from problem
     if values.on("json"):

@@ -20,7 +20,7 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
         return _attached(engine, values, arguments)
 
     def start(name: str) -> None:
-        engine.modified("POST", target(f"/containers/{quote(name)}/start"))
+        engine.begin(target(f"/containers/{quote(name)}"))
 
     return each(values, arguments, start)
 

@@ -9,8 +9,9 @@ import os
 import time
 
 from ...cgroup import choose
+from ...runtime.messages import StartFailure
 from ..carrier import Refusal
-from . import disks, machine, qmp
+from . import disks, machine, orders, qmp
 from .qemu import Qemu
 from .streams import Sink, Source
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...cgroup.contract import Cgroup
     from ...oci.runtime import Process
-    from ..bundle import Bundle, File
+    from ..bundle import Bundle
     from ..carrier import Done, Failure, Host
     from ..loop import Timer
     from ..stdio import Streams
@@ -66,6 +67,7 @@ class VmCarrier:
         self._timer: "Timer | None" = None
         self._size: "dict[str, Any] | None" = None
         self._ordered = False
+        self._order: "dict[str, Any]" = {}
         self._frozen = False
         self._ending = False
         self._over = False
@@ -74,6 +76,10 @@ class VmCarrier:
 
     def start(self, streams: "Streams", done: "Done") -> None:
         """See ``hull.carrier``: restore the template and run the program in it."""
+        try:
+            self._order = orders.make(self._bundle)
+        except StartFailure as failure:
+            raise Refusal(failure.kind, failure.text) from failure
         self._group = choose.open(self._bundle["cgroup"], self._bundle["id"])
         self._group.create(self._machine["resources"])
         files = self._files()
@@ -158,14 +164,7 @@ class VmCarrier:
         qemu.send({"op": "clock", "ns": time.time_ns()})
         qemu.send({"op": "entropy", "hex": os.urandom(_SEED_BYTES).hex()})
         qemu.send({"op": "mount", "machine_id": bundle["id"][:32], "volatile": volatile})
-        order = {
-            "spec": bundle["spec"],
-            "init": bundle["init"],
-            "nofile": bundle["nofile"],
-            "seccomp": _read(bundle["seccomp"]).hex(),
-            "files": [_inside(file) for file in bundle.get("files", [])],
-        }
-        qemu.send({"op": "run", **order, **self._programs[""].numbers})
+        qemu.send({"op": "run", **self._order, **self._programs[""].numbers})
         self._ordered = True
         if self._size is not None:
             qemu.send(self._size)
@@ -330,21 +329,6 @@ def _failure(message: "dict[str, Any]") -> "Failure":
     """A guest's Failure, its words bounded."""
     kind, text = message["error"]["kind"], str(message["error"]["text"])[:TEXT_MAX]
     return {"kind": kind if kind in _KINDS else "internal", "text": text}
-
-
-def _inside(file: "File") -> "dict[str, Any]":
-    """What a guest needs of a file, and no path of the host's."""
-    return {"destination": file["destination"], "text": file["text"], "readonly": file["readonly"]}
-
-
-def _read(path: str) -> bytes:
-    if not path:
-        return b""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, 1 << 20)
-    finally:
-        os.close(fd)
 
 
 _HANDLERS = {

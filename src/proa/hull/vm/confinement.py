@@ -40,11 +40,13 @@ def plan(
     """
     devices = ["/dev/kvm"] if accelerator == "kvm" else []
     program = qemu.argv[0]
-    switch = may["setuid"]
+    executes, reads = executables(program), [*qemu.reads, *files]
+    # without a root of its own that shows them, another user may not get at the files
+    switch = may["setuid"] and (may["mount"] or all(open_to_all(path) for path in [*executes, *reads]))
     return {
         "program": program,
-        "executes": executables(program),
-        "reads": [*qemu.reads, *files],
+        "executes": executes,
+        "reads": reads,
         "devices": devices,
         "namespaces": may["mount"],
         "uid": user(id) if switch else -1,
@@ -56,15 +58,30 @@ def plan(
 
 
 def walls(jail: Jail) -> list[str]:
-    """What the jail consists of on this host, in words: for inspect and doctor."""
+    """What the jail consists of on this host, in words: for inspect and info."""
     version = landlock.abi()
     return [
         *(["namespaces", "private root"] if jail["namespaces"] else []),
-        *([f"user {jail['uid']}"] if jail["uid"] >= 0 else []),
+        *(["a user of its own"] if jail["uid"] >= 0 else []),
         *([f"landlock {version}"] if version else []),
         "seccomp",
         "no new privileges",
     ]
+
+
+def open_to_all(path: str) -> bool:
+    """Whether every user gets as far as ``path`` and may read it."""
+    real = os.path.realpath(path)
+    try:
+        if not os.stat(real).st_mode & 0o004:
+            return False
+        while real != "/":
+            real = os.path.dirname(real)
+            if not os.stat(real).st_mode & 0o001:
+                return False
+    except OSError:
+        return False
+    return True
 
 
 def executables(program: str) -> list[str]:

@@ -233,23 +233,29 @@ def find_tool(places: Places, part: str, name: str) -> Tool:
 
 
 def find_kernel(places: Places) -> Kernel:
-    """The guest kernel to use. Raises HostCannot (``kernel-missing``)."""
+    """The guest kernel to use. Raises HostCannot (``kernel-missing``; ``not-a-kernel``: no file there is one)."""
     root = find_set(places, KERNEL)
-    candidates = _kernels(root, "fetched") if root else _kernels("", "host")
+    refused: list[InvalidRequest] = []
+    candidates = _kernels(root, "fetched", refused) if root else _kernels("", "host", refused)
     for kernel in candidates:
         return kernel
+    for problem in refused:
+        next_step = setup_command(places)
+        raise HostCannot(problem.what, hull="vm", missing=KERNEL, code=problem.code, next_step=next_step) from problem
     raise missing(places, KERNEL, "no guest kernel was found: no VM can be started without one")
 
 
-def _kernels(root: str, source: str) -> Iterator[Kernel]:
-    """Kernels below ``root`` that can be read and whose modules lie beside them, newest first."""
+def _kernels(root: str, source: str, refused: list[InvalidRequest]) -> Iterator[Kernel]:
+    """Kernels below ``root`` that can be read and whose modules lie beside them, newest first; ``refused`` collects
+    why the others are none."""
     images = glob.glob(f"{root}/boot/vmlinuz-*") + glob.glob(f"{root}/usr/lib/modules/*/vmlinuz")
     for image in sorted(images, key=_by_version, reverse=True):
         if not os.access(image, os.R_OK):
             continue
         try:
             version = kernelfile.check(image).version or image.rpartition("/vmlinuz-")[2]
-        except InvalidRequest:
+        except InvalidRequest as problem:
+            refused.append(problem)
             continue
         for modules in (f"{root}/lib/modules/{version}", f"{root}/usr/lib/modules/{version}"):
             if os.path.isdir(f"{modules}/kernel"):

@@ -25,9 +25,11 @@ host ──► guest, in this order, after a cold boot and after a restore alike
     entropy      {op, hex}                          64 bytes that only this guest sees
     mount        {op, machine_id, volatile}         disks by serial into an overlay, the program's root;
                                                     volatile: nobody reads the writable disk again
-    run          {op, spec, init, nofile, seccomp: hex, files: [File], stdin, stdout, stderr}
-                                                    streams: 0 is none; a terminal uses stdin and stdout;
-                                                    files: of the bundle, put in place here
+    run          {op, order, terminal, devices, resources, files: [File], stdin, stdout, stderr}
+                                                    order: runtime.messages.Order as text, for init; devices: the
+                                                    program may use all that the machine has; files: of the
+                                                    bundle, put in place here; streams: 0 is none; a terminal
+                                                    uses stdin and stdout
 then, in any order
     exec         {op, exec, process, stdin, stdout, stderr}
     resize       {op, target, height, width}        target "" is the program, else an exec id

@@ -48,9 +48,10 @@ def decide(places: Places, qemu: Qemu, kernel: Kernel, forced: str = "") -> Acce
     return accelerator.decide(accelerator.gather(), lambda: kvm(places, qemu, kernel), forced)
 
 
-def emulation(places: Places, qemu: Qemu) -> float:
-    """How many times slower than the processor itself a loop over memory runs under emulation; 0.0 if not known."""
-    found = _remembered(places, "emulation", [qemu.identity])
+def emulation(places: Places, qemu: Qemu, *, measure: bool = True) -> float:
+    """How many times slower than the processor itself a loop over memory runs under emulation; 0.0 if not known.
+    ``measure``: where it is not known yet, find out, which takes a second or two."""
+    found = _remembered(places, "emulation", [qemu.identity]) or (None if measure else {})
     if found is None:
         found = _run("emulation", [*qemu.argv], dict(qemu.env), "", DEADLINE * slowness())
         if "times" in found:
@@ -59,11 +60,11 @@ def emulation(places: Places, qemu: Qemu) -> float:
     return float(times) if isinstance(times, (int, float)) else 0.0
 
 
-def expectation(places: Places, qemu: Qemu, chosen: Accelerator) -> str:
-    """The speed to expect, in one clause."""
+def expectation(places: Places, qemu: Qemu, chosen: Accelerator, *, measure: bool = True) -> str:
+    """The speed to expect, in one clause. ``measure``: see ``emulation``."""
     if chosen.kind == "kvm":
         return "at the host's speed"
-    times = emulation(places, qemu)
+    times = emulation(places, qemu, measure=measure)
     return f"loops run about {times:.0f} times slower (measured)" if times else "emulated, speed not measured"
 
 

@@ -8,8 +8,8 @@ import os
 
 from ....linux import mount, namespaces
 from ..port import SERIALS
+from ..standard import ROOT
 
-ROOT = "/run/root"
 _LOWER = "/run/lower"
 _UPPER = "/run/upper"
 _SYSTEM = mount.MS_NODEV | mount.MS_NOSUID | mount.MS_NOEXEC | mount.MS_NOATIME
@@ -56,5 +56,7 @@ def _directories() -> None:
     except FileExistsError:
         return
     image = os.stat(_LOWER)
-    os.chown(f"{_UPPER}/upper", image.st_uid, image.st_gid)
-    os.chmod(f"{_UPPER}/upper", image.st_mode & 0o7777)
+    if image.st_uid or image.st_gid:
+        os.chown(f"{_UPPER}/upper", image.st_uid, image.st_gid)
+    if image.st_mode & 0o7777 != 0o755:
+        os.chmod(f"{_UPPER}/upper", image.st_mode & 0o7777)

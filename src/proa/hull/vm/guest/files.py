@@ -2,40 +2,41 @@
 
 import os
 
+from ..standard import FILES, MACHINE_ID, name_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ....oci.runtime import Mount
     from ...bundle import File
 
-_PLACE = "/run"
-_MACHINE_ID = "machine-id"
+_PLACE = FILES
+_EXPECTED = 3
+"""How many files the engine has for nearly every program: resolv.conf, hostname, hosts."""
+
+
+def prepare() -> None:
+    """Make them, empty: what a restored machine need not do. Raises OSError."""
+    set_machine_id("")
+    for number in range(_EXPECTED):
+        _write(name_of(number), 0o644, "")
 
 
 def set_machine_id(text: str) -> None:
     """Write machine-id(5)."""
-    _write(_MACHINE_ID, 0o444, text + "\n")
+    _write(MACHINE_ID, 0o444, text and text + "\n")
 
 
-def place(files: "Iterable[File]") -> "list[Mount]":
-    """Write the engine's files; the mounts that show them and machine-id. Raises OSError."""
-    mounts = [_bind(_MACHINE_ID, "/etc/machine-id", readonly=True)]
+def place(files: "Iterable[File]") -> None:
+    """Write the engine's files, for the mounts that show them (``standard.inside``). Raises OSError."""
     for number, file in enumerate(files):
-        name = f"file-{number}"
-        _write(name, 0o644, file["text"])
-        mounts.append(_bind(name, file["destination"], readonly=file["readonly"]))
-    return mounts
-
-
-def _bind(name: str, destination: str, *, readonly: bool) -> "Mount":
-    options = ["bind", "ro"] if readonly else ["bind"]
-    return {"destination": destination, "type": "bind", "source": f"{_PLACE}/{name}", "options": options}
+        _write(name_of(number), 0o644, file["text"])
 
 
 def _write(name: str, mode: int, text: str) -> None:
-    fd = os.open(f"{_PLACE}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    fd = os.open(f"{_PLACE}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
     try:
-        os.write(fd, text.encode("utf-8", "surrogateescape"))
+        if text:
+            os.write(fd, text.encode("utf-8", "surrogateescape"))
     finally:
         os.close(fd)

@@ -3,6 +3,7 @@
 import os
 
 from ....cgroup import devices, v2
+from ....runtime import defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ class Limits:
         self._oom = oom
         self._told = False
         self._group = v2.V2(_BASE, "proa", "program")
-        self._group.create({"memory": {}, "cpu": {}, "pids": {"limit": -1}})
-        self._fd = -1
+        self._group.create(
+            {"memory": {}, "cpu": {}, "pids": {"limit": -1}, "devices": list(defaults.DEVICE_RULES)}
+        )
+        self._fd, mask = self._group.oom_fd()
+        if self._fd >= 0:
+            self._loop.add(self._fd, self._changed, mask)
 
     def into(self) -> int:
         """Where programs are born."""
@@ -34,13 +39,11 @@ class Limits:
         self._group.join(os.getpid())
 
     def apply(self, resources: "Resources") -> None:
-        """Set the limits, and watch memory. Raises OSError."""
+        """Set the limits; rules for devices replace Docker's own, which hold already. Raises OSError."""
         self._group.update(resources)
-        if "devices" in resources and not devices.all_allowed(resources["devices"]):
-            devices.attach(self._group.into(), resources["devices"])
-        self._fd, mask = self._group.oom_fd()
-        if self._fd >= 0:
-            self._loop.add(self._fd, self._changed, mask)
+        if "devices" in resources:
+            every = devices.all_allowed(resources["devices"])
+            devices.attach(self._group.into(), defaults.ALL_DEVICES if every else resources["devices"])
 
     def check(self) -> bool:
         """Whether anything was killed for want of memory; ``oom`` has then been called."""

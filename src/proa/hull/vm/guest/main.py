@@ -13,7 +13,7 @@ from ....linux import namespaces, reboot
 from ....runtime import parent
 from ...loop import ERR, HUP, IN, OUT, Loop
 from ..port import PROTOCOL, Hangup, Port
-from . import prepare, ready
+from . import files, prepare, ready
 from .limits import Limits
 from .orders import Orders
 
@@ -35,6 +35,7 @@ class Guest:
         limits = Limits(self.loop, lambda: port.send({"op": "oom"}))
         init = parent.launch_init(_INIT, into=limits.into())
         ready.build(init, limits)
+        files.prepare()
         self._orders = Orders(self.loop, port, disks, init, limits)
         self.loop.add(port.fd, self._on_port)
 

@@ -1,22 +1,22 @@
 """What the host may order, one method an operation (hull/vm/port.py has the list)."""
 
+from .... import jsontext
+from ....linux import scm
 from ....runtime import messages, parent
 from . import disks as disk
-from . import files, identity, ready
+from . import files, handover, identity
 from .program import Program, Stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ....oci.runtime import Mount
     from ...loop import Loop
     from ..port import Port
     from .limits import Limits
 
     Message = dict[str, Any]
 
-_NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup")
 _SIGKILL = 9
 
 
@@ -32,8 +32,7 @@ class Orders:
         self._init = init
         self._mounts = disk.Namespace(init.pid)
         self._limits = limits
-        self._seccomp = b""
-        self._nofile: "list[int]" = []
+        self._order = ""
         self._volatile = False
         self._programs: "dict[str, Program]" = {}
         self._failure: "OSError | None" = None
@@ -70,36 +69,38 @@ class Orders:
         if self._failure is not None:
             self._fail({"op": "failed"}, "internal", f"mounting the root: {self._failure}")
             return
-        self._seccomp = bytes.fromhex(message["seccomp"])
-        self._nofile = message["nofile"]
-        spec = message["spec"] if self._mounts.redirected else ready.use(message["spec"])
+        self._order = message["order"]
+        stdio = None if message["terminal"] else Stdio(bool(message["stdin"]))
         try:
-            spec = _inside(spec, files.place(message.get("files", ())))
-        except OSError as problem:
-            self._fail({"op": "failed"}, "internal", f"writing the engine's files: {problem}")
-            return
-        order = messages.order(spec, seccomp=self._seccomp, init=message["init"], nofile=self._nofile, hierarchies=[""])
-        stdio = None if spec["process"].get("terminal") else Stdio(bool(message["stdin"]))
-        try:
-            self._limits.apply(spec["linux"].get("resources", {}))
-            master = parent.configure(self._init, order, stdio.inside if stdio else ())
+            master = self._configure(message, stdio.inside if stdio else [])
             parent.release(self._init)
         except messages.StartFailure as failure:
             if stdio:
                 stdio.failed()
             self._fail({"op": "failed"}, failure.kind, failure.text)
             return
-        except OSError as problem:
+        except (OSError, scm.Gone) as problem:
             if stdio:
                 stdio.failed()
-            self._fail({"op": "failed"}, "internal", f"setting limits: {problem}")
+            self._fail({"op": "failed"}, "internal", f"setting the program up: {problem}")
             return
         self._started("", self._init.pid, self._init.pidfd, message, stdio, master)
         self._port.send({"op": "running", "pid": self._init.pid})
 
+    def _configure(self, message: "Message", stdio: "list[int]") -> "int | None":
+        files.place(message["files"])
+        text, plain = self._order, self._mounts.redirected
+        if plain or message["devices"]:
+            text = handover.amended(text, plain=plain)
+        self._limits.apply(message["resources"])
+        handover.give(self._init, text, stdio)
+        given: "Any" = {}  # init has its order
+        return parent.configure(self._init, given, stdio)
+
     def _exec(self, message: "Message") -> None:
         process = message["process"]
-        order = messages.exec_order(process, seccomp=self._seccomp, nofile=self._nofile)
+        first = jsontext.loads(self._order)
+        order = messages.exec_order(process, seccomp=bytes.fromhex(first["seccomp"]), nofile=first["nofile"])
         stdio = None if process.get("terminal") else Stdio(bool(message["stdin"]))
         try:
             program = parent.start_exec(self._init, order, stdio.inside if stdio else ())
@@ -154,17 +155,6 @@ class Orders:
             if not self._volatile:
                 self._mounts.release()
             self._port.send({"op": "exited", "status": self._exit.status, "oom": self._limits.check()})
-
-
-def _inside(spec: "Any", files: "list[Mount]") -> "Any":
-    """The spec as it holds inside the machine: our root, our files, and the machine's own network."""
-    linux = spec.get("linux", {})
-    return {
-        **spec,
-        "root": {**spec["root"], "path": disk.ROOT},
-        "mounts": [*spec.get("mounts", []), *files],
-        "linux": {**linux, "namespaces": [{"type": name} for name in _NAMESPACES]},
-    }
 
 
 _OPERATIONS = {

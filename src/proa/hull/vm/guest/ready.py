@@ -1,8 +1,7 @@
 """The program's /proc, /dev and /sys, built before the machine is saved, by the same operations that build them else.
 
-A restored machine has translated no code yet, so each kind of mount costs it milliseconds. Docker's own set is the same
-for nearly every program: it lies ready in init's mount namespace, and a spec that asks for exactly that gets it bound
-into its root. A spec that asks for anything else has it built from the start.
+A restored machine has translated no code yet, so each kind of mount costs it milliseconds. ``standard`` says which
+specs get this set.
 """
 
 import os
@@ -14,17 +13,15 @@ from ....runtime.hiding import Mask, Readonly
 from ....runtime.operation import Operation, Setup, execute
 from ....runtime.operations import Links, MountInside, Nodes
 from ....runtime.root import Root
+from ..standard import READY as PLACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ....oci.runtime import Mount
     from ....runtime.parent import Init
     from .limits import Limits
 
-PLACE = "/run/ready"
-_TOPS = ("/proc", "/dev", "/sys")
 _JOINED = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
 
 
@@ -48,23 +45,6 @@ def build(init: "Init", limits: "Limits") -> None:
         raise OSError("the program's file systems could not be prepared")
 
 
-def use(spec: "Any") -> "Any":
-    """The spec with the ready set in place of what it asks for, if that is the same."""
-    linux = spec.get("linux", {})
-    standard = defaults.mounts(2)
-    asked = spec.get("mounts", [])
-    if (
-        asked[: len(standard)] != standard
-        or linux.get("maskedPaths") != list(defaults.MASKED)
-        or linux.get("readonlyPaths") != list(defaults.READONLY)
-        or linux.get("devices")
-    ):
-        return spec
-    bound = [_bound(path) for path in _TOPS]
-    rest = {**linux, "maskedPaths": [], "readonlyPaths": []}
-    return {**spec, "mounts": [*bound, *asked[len(standard) :]], "linux": rest}
-
-
 def _child(init: "Init", limits: "Limits") -> None:
     limits.join()
     namespaces.setns(init.pidfd, _JOINED)
@@ -79,6 +59,3 @@ def _child(init: "Init", limits: "Limits") -> None:
     steps += [Mask(path) for path in defaults.MASKED]
     execute(steps, setup)
 
-
-def _bound(path: str) -> "Mount":
-    return {"destination": path, "type": "bind", "source": PLACE + path, "options": ["rbind"]}
