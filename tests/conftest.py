@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,22 @@ from support import image, peers
 from support.box import Box, Unplayable, docker, proa
 
 HULLS = os.environ.get("PROA_TEST_HULLS", "container").replace(",", " ").split()
+
+
+DEADLINE = 600
+"""Seconds that a single test may take: one that waits for what never comes fails, and the run goes on."""
+
+
+@pytest.fixture(autouse=True)
+def _deadline(request: pytest.FixtureRequest) -> Iterator[None]:
+    def late(number: int, frame: object) -> None:
+        raise TimeoutError(f"{request.node.name} took longer than {DEADLINE} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(DEADLINE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leaks import check
+from proa.hull.spawn import SPARES
 from support.box import Box, Result
 
 from . import processes
 
 LINES = 400
-WAITING = 2
 SITE = sysconfig.get_path("purelib")
 
 
@@ -147,7 +147,7 @@ def strangers(box: Box) -> list[str]:
         ours = machine or (SITE in text and "from proa." in text)
         if ours and processes.waits(pid) and owner:
             waiting += 1  # made by an earlier spawner of this engine
-            ours = waiting > WAITING
+            ours = waiting > SPARES
         if ours and processes.parent(pid) >= 0:
             found.append(f"{pid} {text.replace(chr(0), ' ')[-300:]}")
     return found

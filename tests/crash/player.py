@@ -31,8 +31,7 @@ class Player:
 
     def play(self) -> None:
         """The round, what must hold, and that nothing is left of it."""
-        self.box.until(lambda: self.box.cli("version").code == 0, 5)
-        self.box.until(lambda: len(self.waiting()) == 2, 10)
+        self.calm()
         method = self.round.step.replace(",", "").replace("-", " ").replace(" ", "_")
         getattr(self, method)()
         self.box.clean()
@@ -64,6 +63,15 @@ class Player:
         owner = processes.engine(self.run)
         spawners = processes.children(owner) if owner else []
         return [pid for pid in check.pids() if processes.waits(pid) and self._mine(pid) and pid not in spawners]
+
+    def calm(self) -> None:
+        """Return once the engine has made the shims that it wants waiting: the next container takes one of them."""
+        self.box.until(lambda: self.box.cli("version").code == 0, 5)
+        end, before = time.monotonic() + 20 * self.box.slow, [0]
+        while not before or before != self.waiting():
+            assert time.monotonic() < end, "no shim waits"
+            before = self.waiting()
+            time.sleep(0.25)
 
     def _mine(self, pid: int) -> bool:
         return pid not in self.box.extra["before"] and judge.SITE in processes.arguments(pid)

@@ -36,7 +36,7 @@ def shared(image_tar: Path) -> Iterator[Box]:
 @pytest.fixture
 def player(shared: Box) -> Iterator[Player]:
     player = Player(shared, Round(0, "machine", "shim", 7, 0, False))
-    shared.until(lambda: len(player.waiting()) == 2, 10)
+    player.calm()
     yield player
     player.close()
     assert judge.settled(shared) == []
@@ -90,5 +90,5 @@ def test_one_that_is_not_yet_loaded(player: Player, share: float) -> None:
         assert seen.code == 1 and b"shim lost" in seen.err, seen
         assert player.box.inspect(id, "{{.State.Status}}") == "created"
         player.box.cli("rm", id).ok()
-        player.box.until(lambda: len(player.waiting()) == 2, 10)
+        player.calm()
     assert min(took) < LIMIT, took

@@ -39,8 +39,7 @@ def shared(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]:
 def player(shared: Box) -> Iterator[Player]:
     """Someone who plays, in a calm engine; afterwards nothing is left."""
     player = Player(shared, Round(0, "moment", "engine", 7, 0, False))
-    shared.until(lambda: shared.cli("version").code == 0, 5)
-    shared.until(lambda: len(player.waiting()) == 2, 10)
+    player.calm()
     yield player
     player.close()
     assert judge.settled(shared) == []
@@ -129,8 +128,7 @@ def test_a_second_run_is_called_off_and_begun_again(player: Player) -> None:
     """It has run before: neither is its old end taken for the new one, nor its old output shown again."""
     id = create(player, "echo line; exit 7")
     assert player._finish(player.client("start", "-a", id)).out == b"line\n"
-    waiting = player.waiting()
-    player.box.until(lambda: len(player.waiting()) == 2, 5)
+    player.calm()
     waiting = player.waiting()
     stop(*waiting)
     client = player.client("start", "-a", id)
@@ -258,14 +256,15 @@ def test_an_engine_that_sees_many_deaths_keeps_no_descriptors(player: Player) ->
         player.box.cli("rm", "-f", id).ok()
 
     round()
-    player.box.until(lambda: len(player.waiting()) == 2, 5)
+    player.calm()
     engine = player.engine()
-    before = check.descriptors(engine)
+    before, spares = check.descriptors(engine), len(player.waiting())
     for _ in range(5):
         round()
-    player.box.until(lambda: len(player.waiting()) == 2, 5)
+    player.calm()
     assert player.engine() == engine
-    assert check.grown(before, check.descriptors(engine)) == []
+    more = max(0, len(player.waiting()) - spares)  # a socket for each shim that waits
+    assert len(check.grown(before, check.descriptors(engine))) <= more
 
 
 def test_an_import_that_its_engine_did_not_survive_leaves_nothing(player: Player, image_tar: Path) -> None:
@@ -291,7 +290,7 @@ def test_an_import_that_its_engine_did_not_survive_leaves_nothing(player: Player
         pass
     client.stdin = None
     seen = player._finish(client)
-    assert seen.code == 1 and len(seen.error.splitlines()) <= 2, seen
+    assert seen.code and len(seen.error.splitlines()) <= 2, seen
     assert player.box.cli("images", "-q", "half").ok().text == ""
     player.box.until(lambda: files() == before, 5)
     player.box.cli("import", str(image_tar), "half").ok()

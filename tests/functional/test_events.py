@@ -64,7 +64,7 @@ def test_filters(box: Box) -> None:
 def test_live(box: Box) -> None:
     process = box.popen("events", "--filter", "event=die", "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}")
     time.sleep(0.5)
-    box.run(IMAGE, "sh", "-c", "exit 5")
+    assert box.run(IMAGE, "sh", "-c", "exit 5").code == 5
     assert process.stdout is not None
     assert process.stdout.readline() == b"die 5\n"
     process.terminate()

@@ -188,12 +188,9 @@ def remove(path: Path) -> None:
 
 BREAKS: list[tuple[str, Callable[[Path], None]]] = [
     ("state", cut),
-    ("state", flip),
-    ("state", remove),
     ("ram", flip),
     ("ram", cut),
     ("meta.json", spoil),
-    ("meta.json", remove),
 ]
 
 
@@ -206,7 +203,6 @@ def test_a_broken_one_is_made_anew(box: Box, name: str, damage: Callable[[Path],
     after = boot_id(box)
     assert after != before
     assert boots(box) == [after]
-    assert boot_id(box) == after
 
 
 @pytest.mark.parametrize("damage", [flip, remove], ids=["flip", "remove"])

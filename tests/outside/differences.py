@@ -29,7 +29,7 @@ ALWAYS = (
     (rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC", b"<TIME>"),
     (rb"Less than a second|1 second|\d+ seconds|About a minute|\d+ minutes", b"<AGO>"),
     (rb'time="<TIME>" level=error msg="error waiting for container: context canceled"\r?\n', b""),
-    (rb"\S*ERRO\S* error waiting for container: context canceled *\r?\n", b""),
+    (rb"(\x1b\[\d+m)?ERRO(\x1b\[0m)?\[\d+\] error waiting for container: context canceled *\r?\n", b""),
     (rb" {2,}", b"  "),
 )
 """Never alike, on two runs of the same engine. (The client's "error waiting" is a race of its own two requests.)"""
@@ -92,7 +92,6 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "unknown signal to stop": Difference(_CASE, ("[Ii]nvalid",)),
     "unknown runtime": Difference("the newer dockerd's words", ("Error response from daemon: .*",)),
-    "bad log driver": Difference("there are no plugins", ("Error response from daemon: .*",)),
     "bad host name": Difference(
         "refused when it is made, not when it starts",
         ("Error response from daemon: .*", r"\n(\nRun|See) 'docker run --help'.*"),

@@ -173,7 +173,6 @@ REFUSED = [
     _line("unknown signal to stop", *RUN, "--stop-signal", "NONSENSE", IMAGE, "true"),
     _line("unknown runtime", *RUN, "--runtime", "nonsense", IMAGE, "true"),
     _line("relative volume", *RUN, "-v", "/tmp:relative", IMAGE, "true"),
-    _line("bad log driver", *RUN, "--log-driver", "nonsense", IMAGE, "true"),
     _line("restart and remove", *RUN, "--restart", "always", IMAGE, "true"),
     _line("bad environment", *RUN, "-e", "=x", IMAGE, "true"),
     _line("bad host name", *RUN, "--hostname", "x" * 65, IMAGE, "true"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from outside.conftest import Pair
@@ -49,3 +51,29 @@ def test_the_table_in_a_terminal(line: Line, pair: Pair) -> None:
 
 def test_each_difference_is_of_a_line() -> None:
     assert {*DIFFERENCES, *IN_A_VM} <= {line.name for line in [*LINES, *TABLE]}
+
+
+LATER = {
+    "cp": ["cp", "NAME:/etc/passwd", "-"],
+    "top": ["top", "NAME"],
+    "stats": ["stats", "--no-stream", "NAME"],
+    "diff": ["diff", "NAME"],
+    "commit": ["commit", "NAME", "new"],
+    "update": ["update", "-m", "100m", "NAME"],
+    "system df": ["system", "df"],
+    "search": ["search", "x"],
+    "load": ["load", "-i", "IMAGE"],
+    "push": ["push", "bb"],
+    "login": ["login", "-u", "a", "-p", "b", "localhost:1"],
+    "network create": ["network", "create", "x"],
+    "volume create": ["volume", "create", "x"],
+}
+
+
+@pytest.mark.parametrize("command", LATER)
+def test_what_comes_later_is_refused_by_name(command: str, pair: Pair, image_tar: Path) -> None:
+    pair.proa.create("--name", "later", "bb", "true")
+    words = [word.replace("NAME", "later").replace("IMAGE", str(image_tar)) for word in LATER[command]]
+    result = pair.proa.cli(*words)
+    assert result.code == 1
+    assert f"{command}: not supported yet" in result.error

@@ -1,26 +1,25 @@
 """Our default system call filter has the effect of libseccomp's filter of Docker's profile, for every call there is.
 
-Two proofs. A BPF machine runs both programs on every number that can matter on each architecture, with every argument
-that can matter. And the kernel runs them: each number is really called under each filter, and the errno compared.
+Three proofs. A BPF machine runs both programs on every number that can matter on each architecture, with every argument
+that can matter. The kernel runs them: each number is really called under each filter, and the errno compared. And each
+number is called inside a container.
 """
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
 import json
-import mmap
 import os
 import platform
-import signal
-import struct
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proa.runtime import profile, seccomp
-from support import bpf
+from support import bpf, syscalls
+from support.box import IMAGE, Box
 
 REFERENCE = json.loads((Path(__file__).parent / "data/docker-seccomp-default.json").read_text())
 DEFAULT = frozenset(
@@ -109,86 +108,16 @@ def test_capabilities_that_do_not_matter_change_nothing() -> None:
 
 # ---- the kernel's own word -------------------------------------------------------------------------------------
 
-VFORK = {"x86_64": 58, "i386": 190, "x32": 58}  # returns twice on one stack: no Python survives that
-_STUB = bytes.fromhex("5355 89f8 bbffffffff b9ffffffff baffffffff beffffffff bfffffffff bdffffffff cd80 5d5b c3")
-"""push rbx, rbp; eax = the number; every argument -1; int 0x80; pop; ret: an i386 call from a 64-bit program."""
-
-_PAGES: list[mmap.mmap] = []
-
-
-def _load(filter_: bytes) -> None:
-    """prctl(2) NO_NEW_PRIVS, then SECCOMP_SET_MODE_FILTER."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    buffer = ctypes.create_string_buffer(filter_, len(filter_))
-    program = struct.pack("<HxxxxxxQ", len(filter_) // 8, ctypes.addressof(buffer))
-    assert libc.prctl(38, 1, 0, 0, 0) == 0
-    assert libc.syscall(317, 1, 0, program) == 0, ctypes.get_errno()
-
-
-def _callers() -> dict[str, Callable[[int], int]]:
-    """Each architecture's way to call a number with every argument -1: the result, or minus the errno."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
-    minus = (ctypes.c_long(-1),) * 6
-
-    def native(number: int) -> int:
-        ctypes.set_errno(0)
-        result = libc.syscall(ctypes.c_long(number), *minus)
-        return -ctypes.get_errno() if result == -1 else int(result)
-
-    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    page.write(_STUB)
-    _PAGES.append(page)
-    stub = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
-    return {"x86_64": native, "i386": stub, "x32": lambda number: native(number | bpf.X32_BIT)}
-
-
-def _confine() -> None:
-    """An IPC namespace and no capabilities: what a filter lets through must not be able to leave anything here."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x08000000) != 0:  # CLONE_NEWIPC
-        assert libc.unshare(0x18000000) == 0, "no IPC namespace of our own"  # with CLONE_NEWUSER
-    assert libc.syscall(126, struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", *(0,) * 6)) == 0
+KERNEL_NUMBERS = 480
 
 
 def _outcomes(filter_: bytes, arch: str) -> list[int]:
     """For each number what a call of it came to under ``filter_``: 0, minus the errno, or 1000 + the signal."""
-    shared = mmap.mmap(-1, 4 * len(KERNEL_NUMBERS))
-    pid = os.fork()
-    if pid == 0:
-        faulthandler.disable()  # some calls, rt_sigreturn above all, end in a signal: that is an outcome
-        try:
-            _confine()
-            call = _callers()[arch]
-            _load(filter_)
-            for slot, number in enumerate(KERNEL_NUMBERS):
-                struct.pack_into("<i", shared, 4 * slot, 999 if number == VFORK[arch] else _try(call, number))
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(pid, 0)[1] == 0
-    return list(struct.unpack(f"<{len(KERNEL_NUMBERS)}i", shared[:]))
-
-
-def _try(call: Callable[[int], int], number: int) -> int:
-    """One call in a process of its own; one that would block is ended by a timer."""
-    out, inlet = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        result = min(call(number), 0)
-        os.write(inlet, struct.pack("<i", result))
-        os._exit(0)
-    os.close(inlet)
-    status = os.waitpid(pid, 0)[1]
-    told = os.read(out, 4)
-    os.close(out)
-    if len(told) == 4:
-        return int(struct.unpack("<i", told)[0])
-    return 1000 + (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
-
-
-KERNEL_NUMBERS = range(480)
+    command = [sys.executable, "-I", syscalls.__file__, arch, str(KERNEL_NUMBERS)]
+    done = subprocess.run(command, input=filter_, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found: list[int] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.parametrize("arch", ARCHES)
@@ -198,4 +127,18 @@ def test_the_kernel_agrees(arch: str) -> None:
     assert [n for n, (a, b) in enumerate(zip(ours, theirs)) if a != b] == []
     assert ours.count(-1) > 40  # it refuses
     if arch != "x32":
-        assert ours[KERNEL_NUMBERS.index(20 if arch == "i386" else 39)] == 0  # getpid works
+        assert ours[20 if arch == "i386" else 39] == 0  # getpid works
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_in_a_container(arch: str, proa_box: Box) -> None:
+    """Every number called inside, by this host's Python, against the same under the reference outside."""
+    if proa_box.is_vm:
+        pytest.skip("another kernel has other calls")
+    shared = ("/usr", "/lib", "/lib64")
+    folders = [*((path, path) for path in shared if os.path.exists(path)), (os.path.dirname(syscalls.__file__), "/t")]
+    volumes = [word for source, target in folders for word in ("-v", f"{source}:{target}:ro")]
+    program = ["/usr/bin/python3", "-I", "/t/syscalls.py", arch, str(KERNEL_NUMBERS), "inside"]
+    done = proa_box.run(*volumes, "-e", "PATH=/usr/bin:/bin", IMAGE, *program, timeout=300).ok()
+    theirs = _outcomes(bpf.reference(REFERENCE, DEFAULT), arch)
+    assert [n for n, (a, b) in enumerate(zip(json.loads(done.out), theirs)) if a != b] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import NAME
@@ -11,7 +12,7 @@ from ..dockerapi.containers import CreateBody
 from ..dockerapi.decode import decode, encode
 from ..engine import filters
 from ..engine.containers import CONDITIONS
-from ..errors import InvalidRequest, NotFound
+from ..errors import Conflict, InvalidRequest, NotFound
 from . import shapes
 from .message import Reply, Request, Stream, json_reply
 from .routes import Answer, Route
@@ -189,11 +190,18 @@ async def prune(engine: Engine, request: Request) -> Answer:
     """Remove what does not run."""
     wanted = filters.parse(request.text("filters"), ("label", "label!", "until"))
     idle = [
-        one for one in engine.containers.all if not one.alive and filters.labels_match(wanted, one.record.config.labels)
+        one
+        for one in engine.containers.all
+        if not one.alive
+        and filters.labels_match(wanted, one.record.config.labels)
+        and filters.made_before(wanted, one.record.created)
     ]
+    deleted = []
     for container in idle:
-        await engine.containers.life.remove(container)
-    return json_reply({"ContainersDeleted": [one.id for one in idle] or None, "SpaceReclaimed": 0})
+        with suppress(Conflict, NotFound):  # started or removed meanwhile
+            await engine.containers.life.remove(container)
+            deleted.append(container.id)
+    return json_reply({"ContainersDeleted": deleted or None, "SpaceReclaimed": 0})
 
 
 async def wait(engine: Engine, request: Request) -> Answer:

@@ -184,7 +184,8 @@ async def prune(engine: Engine, request: Request) -> Answer:
     reclaimed = 0
     for record in await engine.images.all():
         idle = not engine.images.users(record.id) and (everything or not engine.images.names(record.id))
-        if idle and filters.labels_match(wanted, record.defaults.get("Labels") or {}):
+        kept = not filters.made_before(wanted, _created(record))
+        if idle and not kept and filters.labels_match(wanted, record.defaults.get("Labels") or {}):
             deleted += await engine.images.remove(record.id, force=True)
             reclaimed += record.size
     return json_reply({"ImagesDeleted": deleted or None, "SpaceReclaimed": reclaimed})

@@ -14,7 +14,7 @@ import h11
 from .. import NAME, __version__
 from ..engine.transitions import NotModified
 from ..errors import ProaError
-from . import containers, events, execs, images, networks, streams, system, versions
+from . import containers, events, execs, images, later, networks, streams, system, versions
 from .connection import Answer, Body, ClientGone, Connection
 from .message import Reply, Request, json_reply
 from .routes import Routes, split_version
@@ -38,6 +38,7 @@ ROUTES = Routes(
         *images.ROUTES,
         *events.ROUTES,
         *networks.ROUTES,
+        *later.ROUTES,
     ]
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import logs as log
 from ..engine import times
+from ..engine.execs import check_detach_keys
 from ..engine.launch import log_path
 from ..errors import InvalidRequest
 from ..hull.contract import Attachment
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
-DETACH_KEYS = "ctrl-p,ctrl-q"
 HEAD_SECONDS = 0.004
 """Between a 101 head and the first byte of a stream that runs: docker-py drops what comes in the same read."""
 
@@ -41,7 +41,7 @@ async def attach(engine: Engine, request: Request) -> Answer:
         logs=request.flag("logs"),
         stream=request.flag("stream"),
         mux=not terminal,
-        detach_keys=request.text("detachKeys") or DETACH_KEYS,
+        detach_keys=check_detach_keys(request.text("detachKeys")),
     )
 
     async def take(fd: int, early: bytes) -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from ..dockerapi import frames
 from ..errors import Conflict, InvalidRequest, NotFound, ProaError
+from ..hull import detach
 from ..hull.contract import Attachment, Refused
 from . import failures, names, spec
 from .records import Exec
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
     from .state import Database
 
 DETACH_KEYS = "ctrl-p,ctrl-q"
+
 ENDED_KEPT = 64
 """How many ended execs of a container are kept for inspect."""
+
+
+def check_detach_keys(text: str) -> str:
+    """``text``, or Docker's own keys for none. Raises InvalidRequest."""
+    try:
+        detach.parse(text)
+    except ValueError as problem:
+        raise InvalidRequest(
+            f"Invalid detach keys ({text}) provided: {problem}", code="invalid-detach-keys", input=text
+        ) from problem
+    return text or DETACH_KEYS
 
 
 class Execs:
@@ -62,6 +75,7 @@ class Execs:
             raise InvalidRequest("No exec command specified", code="no-command")
         if any("\0" in word for word in (*body.cmd, *body.env, body.user, body.working_dir)):
             raise InvalidRequest("arguments and environment cannot hold a NUL byte", code="nul-byte")
+        check_detach_keys(body.detach_keys)
         exec = Exec(
             id=names.new_id(),
             container=container.id,

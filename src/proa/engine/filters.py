@@ -6,11 +6,13 @@ Values of one key are alternatives, except ``label``: each must match. Keys must
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from ..errors import InvalidRequest
+from . import times
 
 Filters = dict[str, list[str]]
 
@@ -53,6 +55,18 @@ def labels_match(filters: Filters, labels: Mapping[str, str]) -> bool:
 def _has(labels: Mapping[str, str], wanted: str) -> bool:
     key, equals, value = wanted.partition("=")
     return key in labels and (not equals or labels[key] == value)
+
+
+def made_before(filters: Filters, created: int) -> bool:
+    """Whether there is no ``until`` filter, or ``created`` (ns) is earlier: a moment, or an age as Go writes it (24h).
+    Raises InvalidRequest."""
+    wanted = filters.get("until", [])
+    if len(wanted) > 1:
+        raise InvalidRequest("more than one until filter specified", code="invalid-filter")
+    if not wanted:
+        return True
+    age = times.duration(wanted[0])
+    return created < (times.parse(wanted[0]) if age is None else time.time_ns() - age)
 
 
 def any_of(filters: Filters, key: str, *values: str) -> bool:

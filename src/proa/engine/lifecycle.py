@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, structs
 
 from ..errors import Conflict, Internal, NotFound, ProaError
-from ..hull.contract import Attachment, Exit, Handle
+from ..hull.contract import Attachment, Exit, Handle, Hull
 from . import failures, replay, signals, trash
 from .container import Container, Pending
 from .records import State
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 10
 KILL_SECONDS = 10
+LONGEST = 1 << 31
+"""Seconds to wait before a kill; more is for ever."""
 
 
 class Lifecycle:
@@ -107,7 +109,8 @@ class Lifecycle:
         exit = await hull.wait(handle)
         async with container.lock:
             if self._noted(container, exit):
-                await hull.delete(handle)
+                await asyncio.sleep(0)  # who waits for the end is answered first
+                await clear(hull, handle)
             container.handle = None
         if container.record.host.auto_remove and not container.kept and not container.removing:
             await self._remove_itself(container)
@@ -163,7 +166,8 @@ class Lifecycle:
             container.may("stop")
             ended = container.next_exit()
             container.stopped = True
-            await self._signal(container, number)
+            with suppress(Conflict):  # its end is on the way
+                await self._signal(container, number)
         if not await _within(ended, seconds):
             await self._kill_now(container, ended)
         with self._events.change() as change:
@@ -180,7 +184,11 @@ class Lifecycle:
                     f"cannot kill container: {container.name}: {problem.what}", code=problem.code, input=container.name
                 ) from problem
             ended = container.next_exit()
-            await self._signal(container, number)
+            try:
+                await self._signal(container, number)
+            except Conflict:
+                if number != signals.KILL:
+                    raise  # else its end, which is on the way, is what was asked for
         if number == signals.KILL:
             await self._finish(container, ended)
 
@@ -189,15 +197,18 @@ class Lifecycle:
         await hull.signal(handle, "", number)
         with self._events.change(ends=True) as change:
             change.event("container", "kill", container.id, {**container.attributes, "signal": str(number)})
-        if container.state.status == "paused" and number in (signals.KILL, signals.TERM):
+        ending = (signals.KILL, signals.TERM, signals.number(stop_signal(container.record.config)))
+        if container.state.status == "paused" and number in ending:
             # what is frozen takes no signal: it must thaw to end
-            await hull.freeze(handle, False)
-            self._set_status(container, "running", "unpause")
+            with suppress(Conflict):  # it has, by SIGKILL
+                await hull.freeze(handle, False)
+                self._set_status(container, "running", "unpause")
 
     async def _kill_now(self, container: Container, ended: asyncio.Future[int]) -> None:
         async with container.lock:
             if container.alive and not ended.done():
-                await self._signal(container, signals.KILL)
+                with suppress(Conflict):  # its end is on the way
+                    await self._signal(container, signals.KILL)
         await self._finish(container, ended)
 
     async def _finish(self, container: Container, ended: asyncio.Future[int]) -> None:
@@ -253,6 +264,10 @@ class Lifecycle:
     async def attach(self, container: Container, attachment: Attachment, fd: int) -> None:
         """Give a client's socket to what runs, or keep it for the next start. ``fd`` is ours from now on."""
         try:
+            if attachment.logs and not container.alive and replay.is_long(self._launch.log_path(container)):
+                # who reads it slowly, or never, must not keep others from the container
+                await replay.send(self._launch.log_path(container), attachment, fd)
+                attachment = replace(attachment, logs=False)
             async with self._locked(container):
                 container.may("attach")
                 with self._events.change() as change:
@@ -352,6 +367,15 @@ class Lifecycle:
         return container.handle
 
 
+async def clear(hull: Hull, handle: Handle) -> None:
+    """Remove what a hull left of what has ended. What will not go is the next engine's to look for, and no reason to
+    keep anybody waiting."""
+    try:
+        await hull.delete(handle)
+    except OSError as problem:
+        print(f"{handle.id}: something is left of it: {problem}", file=sys.stderr)
+
+
 def _after(state: State, exit: Exit) -> State:
     return structs.replace(
         state,
@@ -366,5 +390,6 @@ def _after(state: State, exit: Exit) -> State:
 
 async def _within(future: asyncio.Future[int], seconds: float) -> bool:
     """Whether ``future`` is done within ``seconds`` (negative: for ever)."""
-    done, _ = await asyncio.wait({future}, timeout=None if seconds < 0 else seconds)
+    endless = seconds < 0 or seconds > LONGEST
+    done, _ = await asyncio.wait({future}, timeout=None if endless else seconds)
     return bool(done)

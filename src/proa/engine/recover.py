@@ -19,6 +19,7 @@ from ..hull import records
 from ..hull.contract import Exit, Handle
 from . import trash
 from .launch import shim_socket
+from .lifecycle import clear
 
 if TYPE_CHECKING:
     from ..hull.bundle import Cgroup
@@ -99,7 +100,7 @@ class Recovery:
             self._lifecycle.ended(container, exit)
         elif exit.started and exit.finished > container.state.finished:
             self._lifecycle.ended(container, exit, started=exit.started)
-        await hull.delete(handle)
+        await clear(hull, handle)
 
     def _running(self, container: Container, handle: Handle) -> None:
         missed = not container.alive
@@ -137,7 +138,7 @@ class Recovery:
         run = self._places.container_run(id)
         hull = self._launch.hull_of_state(run)
         handle = await hull.adopt(id, run, shim_socket(self._places, id))
-        await hull.delete(handle)
+        await clear(hull, handle)
 
 
 def _sweep_cgroups(value: Cgroup, carried: set[str]) -> None:

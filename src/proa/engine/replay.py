@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from ..hull.contract import Attachment
 
 
+SHORT = 64 << 10
+"""Bytes of log whose output a fresh socket takes without its client."""
+
+
+def is_long(path: str) -> bool:
+    """Whether sending the log may have to wait for the client."""
+    try:
+        return os.path.exists(path + ".1") or os.stat(path).st_size > SHORT
+    except FileNotFoundError:
+        return False
+
+
 async def send(path: str, attachment: Attachment, fd: int) -> None:
     """Write what is logged to the client's socket ``fd``, which stays the caller's. One that left is no error."""
     query = logs.Query(stdout=attachment.stdout, stderr=attachment.stderr, mux=attachment.mux)

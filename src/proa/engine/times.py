@@ -12,6 +12,8 @@ NEVER = "0001-01-01T00:00:00Z"
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9})\d*)?)?(Z|z|[+-]\d\d:\d\d)?\Z", re.ASCII
 )
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)", re.ASCII)
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _UNIX = re.compile(r"(-?\d{1,12})(?:\.(\d{1,9})\d*)?\Z", re.ASCII)
 
 
@@ -40,6 +42,14 @@ def parse(text: str) -> int:
         return parse_rfc3339(text)
     except ValueError as problem:
         raise InvalidRequest(f"invalid timestamp: {text!r}", code="invalid-timestamp", input=text) from problem
+
+
+def duration(text: str) -> int | None:
+    """A duration as Go writes it (``1h30m``, ``90s``) in ns; None if it is none."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
 
 
 def parse_rfc3339(text: str) -> int:

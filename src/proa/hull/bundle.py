@@ -26,10 +26,13 @@ if TYPE_CHECKING:
         log: "Log | None"
 
     class Disk(TypedDict):
-        """A block image: ``role`` is "root" (squashfs, read-only) or "upper" (ext4, writable)."""
+        """A block image: ``role`` is "root" (squashfs, read-only) or "upper" (ext4, writable). ``blank``: the empty
+        file system that an upper disk is still an exact copy of; ``model``: the one that volatile disks begin as."""
 
         path: str
         role: Literal["root", "upper"]
+        blank: NotRequired[str]
+        model: NotRequired[str]
 
     class File(TypedDict):
         """A small file of the engine's that the program sees at ``destination``: bound there from the host's

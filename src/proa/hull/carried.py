@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .. import jsontext
@@ -234,11 +235,15 @@ class CarriedHull:
     async def _lose(self, handle: Carried) -> None:
         """A container does not outlive its shim: end what is left, and record it."""
         handle.state = {**handle.state, **(records.read(handle.run, records.STATE) or {})}
-        await _end_leftovers(handle)
+        try:
+            await _end_leftovers(handle)
+        except OSError as problem:  # its end is told all the same; an engine's start looks for leftovers again
+            print(f"{handle.id}: something is left of it: {problem}", file=sys.stderr)
         began = handle.started or _born(handle)
         exit = {"status": 137, "oom": False, "started": began, "finished": time.time_ns(), "error": LOST}
         if os.path.isdir(handle.run):
-            records.write(handle.run, records.EXIT, exit)
+            with suppress(OSError):  # RUN is full: the message says it
+                records.write(handle.run, records.EXIT, exit)
         _unlink(handle.socket)
         if _greeted(handle):
             self._hear(handle, {"op": "exited", "exit": exit})
@@ -275,11 +280,13 @@ class CarriedHull:
             await self._lose(handle)
 
     async def _ask(self, handle: Carried, op: str, fds: Sequence[int] = (), **fields: Any) -> Message:
-        """Request and reply. Raises Refused, Gone."""
+        """Request and reply. Raises Refused, Conflict (it has ended, though not everybody knows yet), Gone."""
         if handle.link is None:
             raise messages.Gone
         reply = await handle.link.request(op, fds, **fields)
         if "error" in reply:
+            if reply["error"].get("kind") == "not-running":
+                raise Conflict(f"container {handle.id} is not running", code="container-not-running", input=handle.id)
             raise Refused(str(reply["error"].get("kind", "internal")), str(reply["error"].get("text", "")))
         return reply
 

@@ -87,6 +87,8 @@ class ContainerCarrier:
         self._frozen = False
         self._oom_fd = -1
         self._seccomp = b""
+        self._network = fds.get("network", -1)
+        self._mounts = -1
 
     def start(self, streams: "Streams", done: "Done") -> None:
         """See ``carrier``."""
@@ -145,6 +147,9 @@ class ContainerCarrier:
         if self._oom_fd >= 0:
             self._host.loop.remove(self._oom_fd)
             self._oom_fd = -1
+        if self._mounts >= 0:
+            os.close(self._mounts)
+            self._mounts = -1
         for target in list(self._children):
             self._forget(target)
         if self._group is not None:
@@ -164,7 +169,10 @@ class ContainerCarrier:
         pipes = None if streams.terminal else Pipes(streams.stdin)
         theirs = pipes.theirs if pipes else ()
         try:
-            self._init = init = parent.launch(order, theirs, joins=group.joins(), into=group.into())
+            self._init = init = parent.launch(
+                order, theirs, joins=group.joins(), into=group.into(), network=self._network
+            )
+            self._mounts = _mounts_of(init.pid)
             self._record(init)
             master = parent.configure(init, order, theirs, joins=group.joins())
             parent.release(init)
@@ -173,11 +181,19 @@ class ContainerCarrier:
                 pipes.close()
             self._init = None
             raise
+        finally:
+            self._close_network()
         if pipes:
             pipes.close_theirs()
         self._watch_oom(group)
         self._adopt("", init.pidfd, streams, pipes, -1 if master is None else master)
         return init.pid
+
+    def _close_network(self) -> None:
+        """It lives on in the container, or is not wanted."""
+        if self._network >= 0:
+            os.close(self._network)
+            self._network = -1
 
     def _order(self, group: "Cgroup") -> "Order":
         bundle = self._bundle
@@ -267,6 +283,14 @@ class ContainerCarrier:
     def _check_oom(self) -> None:
         if self._group is not None and self._group.oom_kills():
             self._host.oom()
+
+
+def _mounts_of(pid: int) -> int:
+    """Holds the mount namespace of ``pid``, so that its end is known before all mounts are gone; -1: not allowed to."""
+    try:
+        return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _read(path: str) -> bytes:

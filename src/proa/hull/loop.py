@@ -1,7 +1,8 @@
 """A shim's event loop: epoll(7) and timers, no threads. Lives for months, so it makes no cycles and keeps no history.
 
 Level-triggered: a handler that leaves something unread is called again. A handler gets the event mask. A descriptor
-that a handler removes (or closes) gets no event that was already fetched in the same round.
+that a handler removes (or closes) gets no event that was already fetched in the same round, nor does a new one that
+got its number.
 """
 
 import select
@@ -41,6 +42,7 @@ class Loop:
         self._handlers: "dict[int, Handler]" = {}
         self._masks: "dict[int, int]" = {}
         self._timers: "list[Timer]" = []
+        self._removed: "set[int]" = set()
         self._stopped = False
 
     def add(self, fd: int, handler: "Handler", mask: int = IN) -> None:
@@ -59,6 +61,7 @@ class Loop:
         """Forget ``fd``, which must still be open; unknown ones are ignored."""
         if self._handlers.pop(fd, None) is not None:
             del self._masks[fd]
+            self._removed.add(fd)
             self._epoll.unregister(fd)
 
     def after(self, seconds: float, handler: "Callable[[], None]") -> Timer:
@@ -74,13 +77,14 @@ class Loop:
     def run(self) -> None:
         """Serve until ``stop``."""
         while not self._stopped:
-            self.turn(self._patience())
+            self.turn(self.patience())
 
     def turn(self, patience: float) -> None:
         """One round: wait at most ``patience`` seconds (-1: as long as it takes), then call what is due."""
+        self._removed.clear()
         for fd, events in self._epoll.poll(patience):
             handler = self._handlers.get(fd)
-            if handler is not None:
+            if handler is not None and fd not in self._removed:
                 handler(events)
         if self._timers:
             self._call_timers()
@@ -89,7 +93,8 @@ class Loop:
         """Close the epoll descriptor. The descriptors in it are their owners'."""
         self._epoll.close()
 
-    def _patience(self) -> float:
+    def patience(self) -> float:
+        """Seconds until the next timer is due; -1: there is none."""
         if not self._timers:
             return -1
         return max(0.0, min(timer.when for timer in self._timers) - time.monotonic())

@@ -48,7 +48,7 @@ shim ──► engine, unasked
 Exit      {status, oom, started: ns, finished: ns, error, execs: {exec id: ExecState}}    started 0: no program ran;
                           also the content of the exit file, RUN/containers/ID/exit
 ExecState {running, pid, status}
-Failure   {kind, text}    kind: not-found | not-executable | denied | invalid | host-cannot | internal;
+Failure   {kind, text}    kind: not-found | not-executable | denied | invalid | not-running | host-cannot | internal;
                           text: what docker's users expect to read
 """
 

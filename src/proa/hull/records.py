@@ -3,6 +3,7 @@
 Renamed into place, so that a reader sees all or nothing; never synced: RUN ends with the boot.
 """
 
+import errno
 import os
 
 from .. import jsontext
@@ -21,7 +22,9 @@ def write(directory: str, name: str, value: "dict[str, Any]") -> None:
     path = f"{directory}/{name}"
     fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(fd, jsontext.dumps(value))
+        data = jsontext.dumps(value)
+        if os.write(fd, data) != len(data):  # a file system that is all but full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(fd)
     os.rename(path + ".new", path)

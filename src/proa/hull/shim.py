@@ -298,7 +298,7 @@ class Shim:
 
     def _alive(self) -> None:
         if self._status not in ("running", "paused"):
-            raise carrier.Refusal("invalid", f"container is {self._status}")
+            raise carrier.Refusal("not-running", f"container is {self._status}")
 
     def _target(self, name: str) -> Streams:
         """The streams of "" or of an exec that runs."""
@@ -306,7 +306,7 @@ class Shim:
             return self._streams
         one = self._execs.get(name) if name else None
         if one is None or not one.running or one.streams is None:
-            raise carrier.Refusal("invalid", f"{name or 'container'} is not running")
+            raise carrier.Refusal("not-running", f"{name or 'container'} is not running")
         return one.streams
 
     # ends

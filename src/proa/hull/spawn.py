@@ -24,10 +24,8 @@ PATIENCE = 30.0
 ATTEMPTS = 3
 SPARES = 4
 """Shims that wait, forked before they are needed: they cost some 0.5 MB each, and save a container its fork."""
-FEW = 1
-"""When so few are left, new ones are asked for: in a batch, since those forked together share more memory."""
 REFILL = 0.02
-"""Seconds after which one that was taken is replaced: not while its container starts."""
+"""Seconds after which those that were taken are replaced: not while their containers start."""
 _ENVIRONMENT = ("PATH", "LANG", "TMPDIR", "PROA_COVERAGE")
 
 
@@ -94,13 +92,13 @@ class Spawner:
     async def _fork(self, id: str, bundle: int, fds: Sequence[int]) -> socket.socket:
         await self.start()
         assert self._link is not None
-        self._refill()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[id] = future
         ours, theirs = pair()
         try:
             self._link.send({"op": "spawn", "id": id}, [theirs.fileno(), bundle, *fds])
             theirs.close()
+            self._refill()  # behind it: whoever waits comes first
             await asyncio.wait_for(future, PATIENCE)
         except TimeoutError as problem:
             ours.close()
@@ -117,9 +115,10 @@ class Spawner:
         """Ask for as many shims that wait as there should be."""
         if self._link is None or self._ready is None or not self._ready.done():
             return
-        if not self._asked and len(self._spares) <= FEW:
+        wanted = SPARES - len(self._spares)
+        if wanted > 0 and not self._asked:
             self._asked = True
-            self._link.send({"op": "spare", "count": SPARES - len(self._spares)})
+            self._link.send({"op": "spare", "count": wanted})
 
     async def close(self) -> None:
         """Let the spawner end, and wait for that. Shims live on."""
@@ -156,6 +155,7 @@ class Spawner:
         if message.get("op") == "spare":
             self._asked = False
             self._spares += [socket.socket(fileno=fd) for fd in message.get("fds", ())]
+            self._refill()  # some may have been taken meanwhile
             return
         if message.get("op") == "failed" and not message.get("id"):
             self._asked = False  # no spare could be made; asked for again with the next container

@@ -16,6 +16,10 @@ class _Program(ctypes.Structure):
 _seccomp = libc.syscall("seccomp", ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)
 
 
+ready: "dict[str, Filter]" = {}
+"""Filters that this process has made ready under a name: a guest's, before its memory is saved."""
+
+
 class Filter:
     """A filter made ready, so that loading it is one system call and nothing else."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from ..image import content, derived, layer, removal, tree, unpack
 from ..image.index import merge
 from . import ext4, squashfs
-from .contract import Root
+from .contract import Disk, Root
 
 if TYPE_CHECKING:
     from ..image.store import ImageRecord
@@ -50,10 +50,11 @@ def prepare(directory: str, base: list[str], *, volatile: bool = False) -> Root:
     """See Block.prepare; ``base`` as Block.unpack gave it."""
     image_path, plain, journalled = base
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    upper = directory + "/upper.img"
-    if not os.path.exists(upper):
-        copy_sparse(plain if volatile else journalled, upper)
-    return Root([], [{"path": image_path, "role": "root"}, {"path": upper, "role": "upper"}])
+    disk: Disk = {"path": directory + "/upper.img", "role": "upper", "model": plain}
+    if not os.path.exists(disk["path"]):
+        disk["blank"] = plain if volatile else journalled
+        copy_sparse(disk["blank"], disk["path"])
+    return Root([], [{"path": image_path, "role": "root"}, disk])
 
 
 def image(places: Places, record: ImageRecord) -> str:
@@ -80,7 +81,7 @@ def _squash(places: Places, record: ImageRecord, fresh: str) -> None:
 def blank(places: Places, *, journal: bool) -> str:
     """An empty ext4 of DISK_SIZE, made once: what each writable disk is at first. Raises HostCannot, ProaError.
     Without a journal, a machine that was killed may leave it inconsistent: only for what is never mounted again."""
-    place = f"{unpack.blocks(places)}/blank-{DISK_SIZE >> 30}{'-journal' if journal else ''}.ext4"
+    place = f"{unpack.blocks(places)}/blank2-{DISK_SIZE >> 30}{'-journal' if journal else ''}.ext4"
     with derived.making(place) as fresh:
         if fresh is not None:
             ext4.make(places, fresh, DISK_SIZE, journal=journal)

@@ -17,7 +17,7 @@ container wrote stays. Paths inside an image are never joined and opened: see im
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from ..image.store import ImageRecord
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 class Disk(TypedDict):
     """A block image, as hull.bundle.Disk has it: "root" is squashfs, read-only; "upper" is ext4, writable, empty at
-    first. Both are block.DISK_SIZE long, sparse. The guest makes the overlay's two directories in the upper one, and
-    gives ``upper`` the mode and owner of the squashfs's root."""
+    first. Both are block.DISK_SIZE long, sparse. The upper one has the overlay's two directories, or the guest makes
+    them; the guest gives ``upper`` the mode and owner of the squashfs's root. ``blank``: what the upper disk is still
+    an exact copy of; ``model``: what volatile ones begin as."""
 
     path: str
     role: Literal["root", "upper"]
+    blank: NotRequired[str]
+    model: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""An empty ext4 in a sparse file, by mke2fs (e2fsprogs): the only program that a root needs."""
+"""An empty ext4 in a sparse file, by mke2fs and debugfs (e2fsprogs): the only programs that a root needs."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING
 
-from ..errors import ProaError
+from ..errors import HostCannot, ProaError
 from . import tools
 
 if TYPE_CHECKING:
@@ -38,10 +38,23 @@ def make(places: Places, path: str, size: int, *, journal: bool) -> None:
         argv = [*tools.find("mke2fs", places), *options, "-E", extended, "-O", *features, path]
         status, output = _run(argv)
         if not status:
+            _directories(places, path)
             return
         if b"prezeroed" not in output:  # else it is older than that option
             break
     raise failed(f"mke2fs failed with status {status}", _inert(output))
+
+
+def _directories(places: Places, path: str) -> None:
+    """The overlay's two directories, root's whoever runs this; without the tool a guest makes them."""
+    try:
+        tool = tools.find("debugfs", places)
+    except HostCannot:
+        return
+    for name in ("upper", "work"):
+        status, output = _run([*tool, "-w", "-R", f"mkdir {name}", path])
+        if status:
+            raise failed(f"debugfs failed with status {status}", _inert(output))
 
 
 def _run(argv: list[str]) -> tuple[int, bytes]:

@@ -15,7 +15,7 @@ from ..errors import HostCannot
 if TYPE_CHECKING:
     from ..places import Places
 
-SETS = {"mke2fs": "e2fsprogs"}
+SETS = {"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs"}
 SHARED = "/var/lib/proa/parts"
 PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _DIRECTORIES = ("usr/sbin", "usr/bin", "sbin", "bin")

@@ -27,17 +27,21 @@ if TYPE_CHECKING:
 _SIGKILL = 9
 
 
-def main(channel: "_socket.socket", own: int, born_with: "Orders | None" = None) -> None:
+def main(channel: "_socket.socket", own: int, born_with: "Orders | None" = None, network: int = -1) -> None:
     """Wait, build, become. Returns only after a failure, which has then been told.
 
     ``own``: CLONE_NEW* of the namespaces that it was born in; ``born_with``: the order and its descriptors, if it need
-    not wait for them.
+    not wait for them; ``network``: a descriptor of the network namespace to use, if it is not born in that.
     """
     prctl.death_signal(_SIGKILL)  # the parent is the shim: no container outlives it
     gc.disable()
-    close_range.close_except([channel.fileno(), *born_with[1], *born_with[2]] if born_with else [channel.fileno()])
+    kept = [*born_with[1], *born_with[2]] if born_with else []
+    close_range.close_except([channel.fileno(), *kept, *([network] if network >= 0 else ())])
     signals.reset()
     try:
+        if network >= 0:
+            namespaces.setns(network, namespaces.CLONE_NEWNET)
+            os.close(network)
         order, stdio, joins = born_with or messages.receive_order(channel)
         if not own & namespaces.CLONE_NEWNS:
             raise StartFailure("invalid", "a container needs a mount namespace of its own")

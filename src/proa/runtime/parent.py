@@ -15,7 +15,7 @@ import os
 import select
 
 from ..linux import clone, pidfd, scm
-from ..linux.namespaces import CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWUSER, FLAGS, setns
+from ..linux.namespaces import CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, FLAGS, setns
 from . import execed, init, messages, validate
 from .messages import StartFailure
 
@@ -83,20 +83,25 @@ def launch_init(namespaces: int, *, into: int = -1) -> Init:
     return Init(pid, process, channel, namespaces, into)
 
 
-def launch(order: "Order", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = (), into: int = -1) -> Init:
+def launch(
+    order: "Order", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = (), into: int = -1, network: int = -1
+) -> Init:
     """Fork an init that has its order in memory and sets to work at once; go on with configure, the arguments the same.
 
+    ``network``: a network namespace made beforehand (it stays the caller's), used where the spec wants a new one.
     Raises OSError, StartFailure. In a user namespace init must wait for its id maps: this is launch_init then.
     """
     validate.spec(order["spec"])
     namespaces = clone_flags(order["spec"])
     if namespaces & CLONE_NEWUSER:
         return launch_init(namespaces, into=into)
+    ready = network if namespaces & CLONE_NEWNET else -1
 
     def child(channel: "_socket.socket") -> None:
-        init.main(channel, namespaces, (order, stdio, joins))
+        init.main(channel, namespaces, (order, stdio, joins), ready)
 
-    pid, process, channel = _fork(namespaces & ~CLONE_NEWCGROUP, into, child)
+    born_in = namespaces & ~CLONE_NEWCGROUP & ~(CLONE_NEWNET if ready >= 0 else 0)
+    pid, process, channel = _fork(born_in, into, child)
     made = Init(pid, process, channel, namespaces, into)
     made.ordered = True
     return made

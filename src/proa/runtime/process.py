@@ -53,13 +53,16 @@ class Change:
     __slots__ = ("_filter", "_identity", "_image", "_late", "_nofile", "_process", "_sets")
 
     def __init__(self, process: "Process", seccomp_hex: str, nofile: "Sequence[int]") -> None:
-        """Raises StartFailure: an unknown user."""
+        """``seccomp_hex``: the filter, or the name of one in ``linux.seccomp.ready``. Raises StartFailure: an unknown
+        user."""
         self._process = process
         self._nofile = nofile
         need_home = not any(word.startswith("HOME=") for word in process.get("env", ()))
         self._identity = user.find(process["user"], need_home=need_home)
         self._sets = Sets(process, self._identity.uid)
-        self._filter = seccomp.Filter(bytes.fromhex(seccomp_hex)) if seccomp_hex else None
+        self._filter = seccomp.ready.get(seccomp_hex)
+        if self._filter is None and seccomp_hex:
+            self._filter = seccomp.Filter(bytes.fromhex(seccomp_hex))
         self._late: list[tuple[str, int, int]] = []
         self._image: execve.Image | None = None
 

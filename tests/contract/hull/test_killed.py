@@ -110,7 +110,7 @@ def test_spawner_at_any_moment(world: World) -> None:
 
 def test_spare_shims_killed(world: World) -> None:
     async def test() -> None:
-        await world.until(lambda: len(shims(world)) > spawn.FEW)
+        await world.until(lambda: len(shims(world)) == spawn.SPARES)
         for pid in shims(world):
             os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(0.05)
@@ -122,7 +122,7 @@ def test_spare_shims_killed(world: World) -> None:
 
 def test_spare_shims_end_with_the_engine(world: World) -> None:
     async def test() -> None:
-        await world.until(lambda: len(shims(world)) > spawn.FEW)
+        await world.until(lambda: len(shims(world)) == spawn.SPARES)
         spares = shims(world)
         await world.spawner.close()
         await world.until(lambda: all(records.started(pid) == 0 for pid in spares), 5)

@@ -109,7 +109,10 @@ def test_prepare_again_keeps_what_was_written(rootfs: Rootfs, record: ImageRecor
     written = where + ("/upper/file" if root.mounts else "/upper.img")
     with open(written, "r+b" if root.disks else "wb") as file:
         file.write(b"kept")
-    assert rootfs.prepare(where, base) == root
+    again = rootfs.prepare(where, base)
+    assert again.mounts == root.mounts and [d["path"] for d in again.disks] == [d["path"] for d in root.disks]
+    assert ["blank" in disk for disk in root.disks] == ([False, True] if root.disks else [])
+    assert not any("blank" in disk for disk in again.disks)
     with open(written, "rb") as file:
         assert file.read(4) == b"kept"
 

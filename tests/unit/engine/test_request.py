@@ -205,3 +205,31 @@ def test_a_record_is_stored_whole() -> None:
         HostConfig={"Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}], "Tmpfs": {"/t": ""}}, StopTimeout=3
     )
     assert msgspec.json.decode(msgspec.json.encode(record), type=Record) == record
+
+
+def test_what_says_nothing_is_null_or_left_out_as_dockerd_does() -> None:
+    shown = msgspec.to_builtins(made(NetworkDisabled=False, ExposedPorts={}, Volumes={}, StopSignal="").config)
+    assert shown["Env"] is None and shown["Volumes"] is None
+    assert not {"NetworkDisabled", "ExposedPorts", "StopSignal", "MacAddress"} & set(shown)
+    host = msgspec.to_builtins(made(HostConfig={"Ulimits": None, "Dns": []}).host)
+    assert host["Ulimits"] is None and host["Dns"] == [] and host["PortBindings"] is None
+
+
+def test_errors_in_dockerd_s_words() -> None:
+    for host, text in (
+        ({"CapAdd": ["nonsense"]}, 'invalid CapAdd: unknown capability: "CAP_NONSENSE"'),
+        ({"CapDrop": ["CAP_X"]}, 'invalid CapDrop: unknown capability: "CAP_X"'),
+        (
+            {"Binds": ["/a:b"]},
+            "invalid volume specification: '/a:b': invalid mount config for type \"bind\": "
+            "invalid mount path: 'b' mount path must be absolute",
+        ),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            made(HostConfig=host)
+        assert refused.value.what == text
+
+
+def test_limits_on_a_device_are_refused_not_forgotten() -> None:
+    with pytest.raises(HostCannot, match="limits on a device"):
+        made(HostConfig={"BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}]})

@@ -172,3 +172,10 @@ def test_a_sender_that_breaks_off_is_never_taken_as_whole() -> None:
     with pytest.raises(ConnectionResetError):
         asyncio.run(feed.consume(broken(), work))
     assert seen == ["cut"]
+
+
+def test_a_filter_of_a_closed_list_takes_no_other_value() -> None:
+    filters.only({"status": ["running"]}, "status", ("running", "exited"))
+    filters.only({}, "status", ("running",))
+    with pytest.raises(InvalidRequest, match="invalid filter 'status=nonsense'"):
+        filters.only({"status": ["running", "nonsense"]}, "status", ("running",))

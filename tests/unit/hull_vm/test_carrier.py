@@ -113,12 +113,21 @@ class Scene:
         self.host = Host()
         self.streams = Streams()
         self.answers: list[tuple[Any, int]] = []
-        (directory / "state").write_bytes(b"")
+        for name in ("state", "root", "upper"):
+            (directory / name).write_bytes(b"")
         (directory / "meta.json").write_text("{}")
+        (directory / "filter").write_bytes(b"filter00")
         bundle: Any = {
             "id": "ab" * 32,
-            "spec": {"process": {"args": ["true"]}},
-            "disks": [],
+            "spec": {
+                "ociVersion": "1.2.0",
+                "process": {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}},
+                "root": {"path": "/x"},
+            },
+            "disks": [
+                {"path": str(directory / "root"), "role": "root"},
+                {"path": str(directory / "upper"), "role": "upper"},
+            ],
             "cgroup": {"version": 0, "parent": "", "mounts": {}},
             "seccomp": "",
             "init": False,

@@ -32,7 +32,7 @@ class Side:
         self.programs: list[Program] = []
         self.loop.add(guest.fileno(), self._on_port)
 
-    def run(self, script: str, stdin: bool = True) -> Program:
+    def run(self, script: str, stdin: bool = True, target: str = "") -> Program:
         stdio = Stdio(stdin)
         child = subprocess.Popen(
             ["sh", "-c", script], stdin=stdio.inside[0], stdout=stdio.inside[1], stderr=stdio.inside[2]
@@ -40,7 +40,7 @@ class Side:
         pidfd = os.pidfd_open(child.pid)
         child.returncode = 0  # the program reaps it, not Popen
         stdio.started()
-        program = Program(self.loop, self.port, "", child.pid, pidfd, self.ended.append)
+        program = Program(self.loop, self.port, target, child.pid, pidfd, self.ended.append)
         program.connect(ORDER if stdin else {**ORDER, "stdin": 0}, stdio, -1)
         self.programs.append(program)
         return program
@@ -129,6 +129,22 @@ def test_a_child_that_keeps_the_pipe_does_not_hold_the_end(side: Side) -> None:
     began = time.monotonic()
     side.until(lambda: bool(side.ended))
     assert side.ended[0].status == 3 and time.monotonic() - began < 4
+    side.until(lambda: side.got[2] == b"first\n")
+
+
+def test_what_an_exec_left_behind_may_still_write(side: Side) -> None:
+    side.run("(sleep 0.3; echo late) & echo first; exit 3", stdin=False, target="ab")
+    side.until(lambda: bool(side.ended))
+    assert side.ended[0].status == 3 and side.ended[0].outlets == []
+    side.until(lambda: side.got[2] == b"first\nlate\n")
+
+
+def test_but_not_for_ever(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proa.hull.vm.guest.program.BACKGROUND", 0.2)
+    side.run("echo first; sleep 5 & exit 3", stdin=False, target="ab")
+    began = time.monotonic()
+    side.until(lambda: bool(side.ended))
+    assert 0.2 <= time.monotonic() - began < 4
     side.until(lambda: side.got[2] == b"first\n")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proa.hull.vm import cold, machine, memory, template
+from proa.hull.vm import cold, machine, made, memory, template
 from proa.hull.vm.parts import Kernel, Qemu
 from proa.hull.vm.recipe import Recipe, load
 
@@ -33,7 +33,7 @@ def recipe(cache: Path, **changes: Any) -> Recipe:
     return Recipe(**{**values, **changes})
 
 
-PREPARED = template.Prepared("k" * 32, "family", machine.Boot("/k/vmlinux", "/k/boot.cpio", ""))
+PREPARED = template.Prepared("k" * 32, "family", machine.Boot("/k/vmlinux", "/k/boot.cpio", ""), b"filter", [__file__])
 
 
 @pytest.fixture
@@ -57,10 +57,29 @@ def test_a_template_is_made_once_and_found_again(tmp_path: Path, boots: list[int
     first = template.make(recipe(tmp_path), PREPARED, directory)
     assert template.make(recipe(tmp_path), PREPARED, directory) == first
     assert boots == [1]
-    assert sorted(os.listdir(directory)) == ["console.log", "meta.json", "ram", "state"]
+    assert sorted(os.listdir(directory)) == ["console.log", "filter", "made-from.json", "meta.json", "ram", "state"]
     fd = memory.load(f"{directory}/ram", first.ram_size, first.ram_checksum)
     assert os.pread(fd, 6, 4096) == b"memory"
     os.close(fd)
+
+
+def test_a_template_is_known_while_its_inputs_are_untouched(tmp_path: Path, boots: list[int]) -> None:
+    source = tmp_path / "module.py"
+    source.write_text("x = 1")
+    prepared = PREPARED._replace(inputs=[str(source)])
+    assert made.known(recipe(tmp_path)) is None
+    directory = str(tmp_path / "templates" / "key")
+    meta = template.make(recipe(tmp_path), prepared, directory)
+    assert made.known(recipe(tmp_path)) == (directory, meta)
+    assert made.known(recipe(tmp_path, memory=16)) is None
+    os.truncate(f"{directory}/state", 1)
+    assert made.known(recipe(tmp_path)) is None
+    template.make(recipe(tmp_path), prepared, directory)
+    assert made.known(recipe(tmp_path)) is not None
+    source.write_text("x = 2")
+    assert made.known(recipe(tmp_path)) is None
+    source.unlink()
+    assert made.known(recipe(tmp_path)) is None
 
 
 def test_many_at_once_make_one(tmp_path: Path, boots: list[int]) -> None:
@@ -88,9 +107,9 @@ def test_a_broken_one_is_made_anew(tmp_path: Path, boots: list[int], damage: str
         os.truncate(directory / "ram", 100)
     else:
         meta.write_text(json.dumps({**json.loads(meta.read_text()), "version": 0}))
-    assert template.find(str(directory)) is None
+    assert made.find(str(directory)) is None
     template.make(recipe(tmp_path), PREPARED, str(directory))
-    assert len(boots) == 2 and template.find(str(directory)) is not None
+    assert len(boots) == 2 and made.find(str(directory)) is not None
 
 
 def test_a_boot_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

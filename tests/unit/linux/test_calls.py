@@ -268,6 +268,12 @@ def test_signals_are_reset() -> None:
     def work() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, lambda *_: None)
+        ignored = (1).to_bytes(8, sys.byteorder) + bytes(
+            24
+        )  # the C library's own: posix_spawn(3) leaves them like this
+        assert ctypes.CDLL(None).syscall(arch.number("rt_sigaction"), 32, ignored, None, 8) == 0
+        text = Path("/proc/self/status").read_text()
+        assert int(text.partition("SigIgn:")[2].split()[0], 16) & 1 << 31
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         signals.reset()
         text = Path("/proc/self/status").read_text()

@@ -88,6 +88,18 @@ def test_a_read_only_file_of_ones_own(tmp_path: Path) -> None:
     program.write_text("still mine")
 
 
+def test_a_network_made_beforehand() -> None:
+    def work() -> None:
+        ours = os.stat("/proc/self/ns/net").st_ino
+        made = namespaces.new_network()
+        assert os.stat("/proc/self/ns/net").st_ino == ours != os.fstat(made).st_ino
+        assert not os.get_inheritable(made)
+        namespaces.setns(made, namespaces.CLONE_NEWNET)
+        assert os.stat("/proc/self/ns/net").st_ino == os.fstat(made).st_ino
+
+    apart(work)
+
+
 def test_names() -> None:
     before = os.uname().nodename
 

@@ -81,7 +81,7 @@ class Box:
         (self.image / "etc/passwd").write_text(PASSWD)
         (self.image / "etc/group").write_text(GROUP)
         self.count = 0
-        self.at_once = False  # born with the order, or waiting for it
+        self.at_once = False  # born with the order, a network made before, no waiting for go; or all of them later
         self.running: list[Running] = []
 
     def process(self, args: list[str], **fields: Any) -> Any:
@@ -115,13 +115,18 @@ class Box:
 
     def start(self, spec: Any, root: Any, *, group: Any = None, before_release: Any = None, **order: Any) -> Running:
         """Launch, configure, release. Raises StartFailure."""
-        made = messages.order(spec, root, hierarchies=group.hierarchies if group else (), **order)
+        at_once = self.at_once and before_release is None
+        made = messages.order(spec, root, hierarchies=group.hierarchies if group else (), at_once=at_once, **order)
         into, joins = (group.into(), group.joins()) if group else (-1, ())
 
         def call(fds: Any) -> Any:
             nonlocal init
             if self.at_once:
-                init = parent.launch(made, fds, joins=joins, into=into)
+                network = namespaces.new_network()
+                try:
+                    init = parent.launch(made, fds, joins=joins, into=into, network=network)
+                finally:
+                    os.close(network)
             else:
                 init = parent.launch_init(parent.clone_flags(spec), into=into)
             return parent.configure(init, made, fds, joins=joins)

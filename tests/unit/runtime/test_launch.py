@@ -2,12 +2,13 @@
 
 import os
 import select
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proa.linux import capability, pidfd
+from proa.linux import capability, namespaces, pidfd
 from proa.runtime import defaults, messages, parent
 from proa.runtime.messages import StartFailure
 
@@ -338,7 +339,7 @@ def test_user_namespace(open_box: Any) -> None:
 
 def test_a_hung_init_does_not_hang_its_parent(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "PATIENCE", 0.05)
-    monkeypatch.setattr(messages, "send_ready", lambda *_: None)
+    monkeypatch.setattr(messages, "send_ready", lambda *_: time.sleep(100))
     with pytest.raises(StartFailure, match="did not answer"):
         box.run(["true"])
 
@@ -391,3 +392,33 @@ def test_oom_score(box: Any) -> None:
         assert failure.text == "error setting oom_score_adj to -900: permission denied"
     beside = box.start(*box.spec(["sleep", "100"], oomScoreAdj=700))
     assert box.exec(beside, script, oomScoreAdj=600).finish() == (0, "600\n")
+
+
+def test_a_network_made_beforehand_is_the_containers(box: Any) -> None:
+    made = namespaces.new_network()
+    spec, root = box.spec(["readlink", "/proc/self/ns/net"])
+    order = messages.order(spec, root, at_once=True)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    init = parent.launch(order, (writer, writer, writer), network=made)
+    os.close(writer)
+    assert parent.configure(init, order) is None
+    parent.release(init)
+    inode = os.fstat(made).st_ino
+    os.close(made)
+    assert pidfd.status(init.pidfd, block=True) == 0
+    assert os.read(reader, 100) == f"net:[{inode}]\n".encode()
+    for fd in (reader, init.pidfd):
+        os.close(fd)
+
+
+def test_an_init_that_is_given_up_is_gone(box: Any) -> None:
+    spec, root = box.spec(["sleep", "100"])
+    order = messages.order(spec, root)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    init = parent.launch(order, (null, null, null))
+    with pytest.raises(messages.StartFailure) as caught:
+        parent.give_up(init, messages.StartFailure("internal", "no more"))
+    assert (caught.value.kind, caught.value.text) == ("internal", "no more")
+    os.close(null)
+    with pytest.raises(ProcessLookupError):
+        os.kill(init.pid, 0)

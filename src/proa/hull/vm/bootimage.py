@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ... import program
 from ...errors import HostCannot, Internal
-from . import interpreter
+from . import interpreter, standard
 
 SIZE_MAX = 16 << 20
 HOME = "/proa"
@@ -41,26 +41,33 @@ _STRIP_OVER = 8 << 20
 
 
 class Entry(NamedTuple):
-    """One file of the archive: absolute path inside, mode with type bits, content, device numbers."""
+    """One file of the archive: absolute path inside, mode with type bits, content, device numbers; and the file on the
+    host that it comes from."""
 
     path: str
     mode: int
     data: bytes = b""
     device: tuple[int, int] = (0, 0)
+    origin: str = ""
 
 
 class BootImage(NamedTuple):
-    """``path``: the archive; ``digest``: its hash; ``init``: kernel arguments that start process 1."""
+    """``path``: the archive; ``digest``: its hash; ``init``: kernel arguments that start process 1; ``inputs``: the
+    files that went in."""
 
     path: str
     digest: str
     init: str
+    inputs: list[str]
 
 
-def build(modules: str, cache: str) -> BootImage:
-    """The boot image for the kernel whose modules lie in the directory ``modules``; kept in ``cache``."""
+def build(modules: str, cache: str, filter: bytes = b"") -> BootImage:
+    """The boot image for the kernel whose modules lie in the directory ``modules``; kept in ``cache``.
+
+    ``filter``: the system call filter that nearly every program gets."""
     python = interpreter.own()
     entries = [*_nodes(), *_python(python), *_kernel_modules(modules)]
+    entries.append(Entry(f"{HOME}/{standard.FILTER}", stat.S_IFREG | 0o644, filter))
     data = archive(entries)
     if len(data) > SIZE_MAX:
         data = archive([_stripped(entry) for entry in entries])
@@ -68,7 +75,8 @@ def build(modules: str, cache: str) -> BootImage:
     path = f"{cache}/{digest[:24]}.cpio"
     if not os.path.exists(path):
         _store(path, data)
-    return BootImage(path, digest, f"rdinit={python.executable} -- {' '.join(program.FLAGS)} {HOME}/start.pyc")
+    init = f"rdinit={python.executable} -- {' '.join(program.FLAGS)} {HOME}/start.pyc"
+    return BootImage(path, digest, init, sorted({entry.origin for entry in entries if entry.origin}))
 
 
 def archive(entries: list[Entry]) -> bytes:
@@ -149,7 +157,7 @@ def _compiled(name: str, package: bool, origin: str, python: interpreter.Interpr
         source = file.read()
     top = HOME if name.partition(".")[0] == "proa" else python.library
     path = name.replace(".", "/") + ("/__init__" if package else "")
-    return Entry(f"{top}/{path}.pyc", stat.S_IFREG | 0o644, _pyc(source.decode(), path))
+    return Entry(f"{top}/{path}.pyc", stat.S_IFREG | 0o644, _pyc(source.decode(), path), origin=origin)
 
 
 def _pyc(source: str, name: str) -> bytes:
@@ -160,7 +168,7 @@ def _pyc(source: str, name: str) -> bytes:
 
 def _file(path: str) -> Entry:
     with open(path, "rb") as file:
-        return Entry(path, stat.S_IFREG | 0o755, file.read())
+        return Entry(path, stat.S_IFREG | 0o755, file.read(), origin=path)
 
 
 def _stripped(entry: Entry) -> Entry:
@@ -205,7 +213,7 @@ def _load(name: str, found: dict[str, str], builtin: set[str], order: list[str],
     for needed in _depends(data):
         _load(needed, found, builtin, order, entries)
     order.append(name)
-    entries.append(Entry(f"{HOME}/modules/{name}.ko", stat.S_IFREG | 0o644, data))
+    entries.append(Entry(f"{HOME}/modules/{name}.ko", stat.S_IFREG | 0o644, data, origin=found[name]))
 
 
 def _index(root: str) -> dict[str, str]:

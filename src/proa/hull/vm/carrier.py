@@ -77,7 +77,7 @@ class VmCarrier:
     def start(self, streams: "Streams", done: "Done") -> None:
         """See ``hull.carrier``: restore the template and run the program in it."""
         try:
-            self._order = orders.make(self._bundle)
+            self._order = orders.make(self._bundle, self._machine["template"])
         except StartFailure as failure:
             raise Refusal(failure.kind, failure.text) from failure
         self._group = choose.open(self._bundle["cgroup"], self._bundle["id"])
@@ -163,7 +163,11 @@ class VmCarrier:
         volatile = bool(bundle.get("volatile"))
         qemu.send({"op": "clock", "ns": time.time_ns()})
         qemu.send({"op": "entropy", "hex": os.urandom(_SEED_BYTES).hex()})
-        qemu.send({"op": "mount", "machine_id": bundle["id"][:32], "volatile": volatile})
+        disk = next(disk for disk in bundle["disks"] if disk["role"] == "upper")
+        fresh = "blank" in disk
+        known = fresh and disk["blank"] == disk.get("model")
+        mount = {"volatile": volatile, "fresh": fresh, "known": known}
+        qemu.send({"op": "mount", "machine_id": bundle["id"][:32], **mount})
         qemu.send({"op": "run", **self._order, **self._programs[""].numbers})
         self._ordered = True
         if self._size is not None:
@@ -255,7 +259,7 @@ class VmCarrier:
 
     def _running_qemu(self) -> Qemu:
         if self._qemu is None or self._over:
-            raise Refusal("invalid", "the virtual machine is not running")
+            raise Refusal("not-running", "the virtual machine is not running")
         return self._qemu
 
     def _files(self) -> "dict[int, int]":

@@ -40,7 +40,7 @@ class _Machine:
 
     def __init__(self, recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) -> None:
         self._deadline = time.monotonic() + DEADLINE
-        read, write = disks.placeholder()
+        read, write = disks.placeholders(recipe.blank)
         channels = process.Channels()
         given = {machine.RAM: ram, machine.ROOT: read, machine.UPPER: write}
         self._state = state

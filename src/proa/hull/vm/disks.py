@@ -5,14 +5,39 @@ The guest saw disks of this size before any image was known; squashfs and ext4 i
 
 import os
 
+from . import memory
 from .machine import DISK_SIZE
 
 
-def placeholder() -> "tuple[int, int]":
-    """An empty disk of the fixed size for a template's boot: descriptors to read from, and to write to."""
+def placeholders(blank: str) -> "tuple[int, int]":
+    """The disks of a template's boot: an empty one to read from, and a copy of ``blank`` (or an empty one)."""
+    write = os.memfd_create("proa-placeholder", os.MFD_CLOEXEC)
+    os.ftruncate(write, DISK_SIZE)
+    if blank:
+        source = os.open(blank, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            memory.copy(source, write)
+        finally:
+            os.close(source)
+    return _empty(), write
+
+
+def _empty() -> int:
     fd = os.memfd_create("proa-placeholder", os.MFD_CLOEXEC)
-    os.ftruncate(fd, DISK_SIZE)
-    return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC), fd
+    try:
+        os.ftruncate(fd, DISK_SIZE)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)
+
+
+def identity(path: str) -> str:
+    """Which file is at ``path``; "" for none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}:{found.st_mtime_ns}:{found.st_blocks}"
 
 
 def open_image(path: str) -> int:

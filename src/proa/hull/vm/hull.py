@@ -19,7 +19,7 @@ from ...places import Places
 from ..carried import CarriedHull
 from ..contract import Listener, Needs
 from ..spawn import Spawner
-from . import accelerator, confinement, machine, memory, parts, probe
+from . import accelerator, confinement, disks, machine, made, memory, parts, probe
 from .accelerator import Accelerator
 from .recipe import Meta, Recipe
 
@@ -103,6 +103,7 @@ class VmHull(CarriedHull):
             cache=self.places.state,
             host=_host_flags() if found.kind == "kvm" else "",
             may=bundle["may"],
+            **_model(bundle),
         )
         loaded = await self._template(recipe)
         fd = os.dup(loaded.fd)
@@ -157,7 +158,8 @@ class VmHull(CarriedHull):
 
     async def _load(self, recipe: Recipe) -> Loaded:
         for _attempt in range(2):
-            directory, meta = await self._make(recipe)
+            there = await asyncio.to_thread(made.known, recipe)
+            directory, meta = there if there is not None else await self._make(recipe)
             path = f"{directory}/ram"
             try:
                 fd = await asyncio.to_thread(memory.load, path, meta.ram_size, meta.ram_checksum)
@@ -178,6 +180,12 @@ class VmHull(CarriedHull):
             if child.returncode is None:
                 child.kill()
         return _made(output)
+
+
+def _model(bundle: Bundle) -> dict[str, str]:
+    """The part of a Recipe that says which empty file system the template knows."""
+    path = next((disk.get("model", "") for disk in bundle["disks"] if disk["role"] == "upper"), "")
+    return {"blank": path, "blank_identity": disks.identity(path)} if path else {}
 
 
 def _intact(loaded: Loaded) -> bool:

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 _FILTER_MAX = 1 << 20
 
 
-def make(bundle: "Bundle") -> "dict[str, Any]":
-    """The fields of a run message (see port). Raises StartFailure, OSError: the filter cannot be read."""
+def make(bundle: "Bundle", template: str) -> "dict[str, Any]":
+    """The fields of a run message (see port) for a machine restored from the directory ``template``.
+
+    Raises StartFailure, OSError: the filter cannot be read.
+    """
     files = bundle.get("files", [])
     validate.spec(bundle["spec"])
     spec = standard.use(standard.inside(bundle["spec"], files))
-    order = messages.order(
-        spec,
-        seccomp=_read(bundle["seccomp"]),
-        init=bundle["init"],
-        nofile=bundle["nofile"],
-        hierarchies=[""],
-    )
+    filter = _read(bundle["seccomp"])
+    order = messages.order(spec, seccomp=filter, init=bundle["init"], nofile=bundle["nofile"], hierarchies=[""])
+    if filter and filter == _read(f"{template}/{standard.FILTER}"):
+        order["seccomp"] = standard.FILTER
     return {
         "order": jsontext.dumps(order).decode(),
         "terminal": bool(spec["process"].get("terminal")),

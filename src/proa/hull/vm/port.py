@@ -23,8 +23,10 @@ guest ──► host
 host ──► guest, in this order, after a cold boot and after a restore alike
     clock        {op, ns}                           CLOCK_REALTIME, ns since the epoch
     entropy      {op, hex}                          64 bytes that only this guest sees
-    mount        {op, machine_id, volatile}         disks by serial into an overlay, the program's root;
-                                                    volatile: nobody reads the writable disk again
+    mount        {op, machine_id, volatile, fresh, known}
+                                                    disks by serial into an overlay, the program's root;
+                                                    volatile: nobody reads the writable disk again; fresh: nobody
+                                                    has written to it; known: it is a copy of the template's
     run          {op, order, terminal, devices, resources, files: [File], stdin, stdout, stderr}
                                                     order: runtime.messages.Order as text, for init; devices: the
                                                     program may use all that the machine has; files: of the
@@ -59,6 +61,8 @@ SERIALS = {"root": "proa-root", "upper": "proa-upper"}
 
 _HEADER = struct.Struct("<II")
 _READ = 1 << 17
+PAGE = 1 << 12
+"""What a read of a guest's port brings at most: asking for more costs it a mapping of memory each time."""
 
 
 class Hangup(Exception):
@@ -72,10 +76,12 @@ class Malformed(Exception):
 class Port:
     """One end of the port over a non-blocking descriptor; the caller polls it and calls ``receive`` and ``flush``."""
 
-    __slots__ = ("_control", "_credit", "_due", "_in", "_open", "_out", "fd")
+    __slots__ = ("_chunk", "_control", "_credit", "_due", "_in", "_open", "_out", "fd")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, chunk: int = _READ) -> None:
+        """``chunk``: bytes that one read may bring."""
         self.fd = fd
+        self._chunk = chunk
         self._in = bytearray()
         self._out = bytearray()
         self._control = bytearray()
@@ -149,8 +155,8 @@ class Port:
         """
         arrived = 0
         try:
-            while arrived < _READ:  # a guest's port gives one page at a time
-                data = os.read(self.fd, _READ)
+            while arrived < _READ:
+                data = os.read(self.fd, self._chunk)
                 if not data:
                     break
                 self._in += data

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 class Recipe(NamedTuple):
     """``cache``: STATE, where unpacked kernels, boot images and templates are kept; ``host``: CPU flags where the guest
-    sees the host's; ``may``: what this host lets us do, for QEMU's jail."""
+    sees the host's; ``may``: what this host lets us do, for QEMU's jail; ``blank``: the empty file system that volatile
+    writable disks are copies of, mounted in the template already, and which file that is."""
 
     qemu: Qemu
     kernel: Kernel
@@ -25,6 +26,8 @@ class Recipe(NamedTuple):
     cache: str
     host: str
     may: May
+    blank: str = ""
+    blank_identity: str = ""
 
     @property
     def shape(self) -> machine.Shape:

@@ -18,6 +18,8 @@ ROOT = "/run/root"
 READY = "/run/ready"
 FILES = "/run"
 MACHINE_ID = "machine-id"
+FILTER = "filter"
+"""The name of Docker's own system call filter: in the boot image, in a template's directory, in an order."""
 _TOPS = ("/proc", "/dev", "/sys")
 _NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup")
 

@@ -1,6 +1,7 @@
 """Templates: a machine that has booted, said hello and waits, saved once and restored copy-on-write for every VM.
 
-    STATE/templates/KEY/   ram (sparse, as the guest left it), state (devices), meta.json (Meta), console.log
+    STATE/templates/KEY/   ram (sparse, as the guest left it), state (devices), filter (that its guest has ready),
+                           meta.json (Meta), made-from.json, console.log
     STATE/templates/KEY.lock
 
 A key is the hash of everything that a restore needs to be the same. A directory appears by rename, whole; checksums
@@ -20,11 +21,11 @@ import time
 import zlib
 from typing import Any, NamedTuple
 
-from ...errors import ProaError
-from . import bootimage, cold, confinement, kernel, machine, memory
+from ...errors import HostCannot, ProaError
+from ...runtime import defaults, seccomp
+from . import bootimage, cold, confinement, kernel, machine, made, memory, standard
 from .recipe import Meta, Recipe, load
 
-VERSION = 1
 YOUNG = 3600
 """Seconds: a machine of another family may just be starting from it."""
 
@@ -35,34 +36,33 @@ class Prepared(NamedTuple):
     key: str
     family: str
     boot: machine.Boot
+    filter: bytes
+    inputs: list[str]
 
 
 def prepare(recipe: Recipe) -> Prepared:
     """Kernel and boot image as files, and the key. Raises HostCannot, InvalidRequest, Internal, OSError."""
     linux = kernel.prepare(recipe.kernel.image, f"{recipe.cache}/kernels")
-    boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot")
+    filter = _filter()
+    boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot", filter)
+    inputs = [recipe.kernel.image, *boot.inputs]
     shape = recipe.shape
     commands = [machine.command([], shape), machine.command([], shape, machine.Boot("", "", boot.init))]
-    family = _hash([VERSION, recipe.qemu.argv, recipe.qemu.identity, linux.digest, boot.digest])
-    key = _hash([family, commands, recipe.host])
-    return Prepared(key, family, machine.Boot(linux.image, boot.path, boot.init))
+    family = _hash([made.VERSION, recipe.qemu.argv, recipe.qemu.identity, linux.digest, boot.digest])
+    key = _hash([family, commands, recipe.host, recipe.blank_identity])
+    return Prepared(key, family, machine.Boot(linux.image, boot.path, boot.init), filter, inputs)
+
+
+def _filter() -> bytes:
+    """Docker's own filter; nothing where it cannot be compiled: the order then brings what the program gets."""
+    try:
+        return seccomp.compile(frozenset(defaults.CAPABILITIES))
+    except HostCannot:
+        return b""
 
 
 def _hash(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def find(directory: str) -> Meta | None:
-    """The template in ``directory``; None if there is none, or it was cut off, or is of another version."""
-    try:
-        with open(f"{directory}/meta.json", encoding="utf-8") as file:
-            meta = Meta(**json.load(file))
-        with open(f"{directory}/state", "rb") as binary:
-            state = binary.read()
-        whole = meta.version == VERSION and zlib.crc32(state) == meta.state_checksum
-        return meta if whole and os.stat(f"{directory}/ram").st_size == meta.ram_size else None
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
@@ -71,7 +71,7 @@ def make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     lock = os.open(directory + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        meta = find(directory)
+        meta = made.find(directory)
         return meta if meta is not None else _make(recipe, prepared, directory)
     finally:
         os.close(lock)
@@ -83,6 +83,9 @@ def _make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     os.mkdir(temporary, 0o700)
     try:
         meta = _boot(recipe, prepared, temporary)
+        with open(f"{temporary}/{standard.FILTER}", "wb") as binary:
+            binary.write(prepared.filter)
+        made.remember(temporary, recipe, prepared.inputs)
         with open(f"{temporary}/meta.json", "w", encoding="utf-8") as file:
             json.dump(meta._asdict(), file)
         shutil.rmtree(directory, ignore_errors=True)
@@ -110,7 +113,7 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     with open(f"{directory}/console.log", "wb") as file:
         file.write(console)
     return Meta(
-        VERSION,
+        made.VERSION,
         size,
         checksum,
         len(saved),
@@ -131,7 +134,7 @@ def prune(recipe: Recipe, prepared: Prepared) -> None:
                 os.unlink(entry.path)
     for entry in _entries(f"{recipe.cache}/templates"):
         if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime < limit:
-            meta = find(entry.path)
+            meta = made.find(entry.path)
             if meta is None or meta.family != prepared.family:
                 shutil.rmtree(entry.path, ignore_errors=True)
                 with contextlib.suppress(FileNotFoundError):
@@ -155,7 +158,7 @@ def main() -> None:
     try:
         prepared = prepare(recipe)
         directory = f"{recipe.cache}/templates/{prepared.key}"
-        fresh = find(directory) is None
+        fresh = made.find(directory) is None
         answer = {"directory": directory, "meta": make(recipe, prepared, directory)._asdict()}
         if fresh:
             prune(recipe, prepared)

@@ -23,9 +23,7 @@ class Limits:
         self._oom = oom
         self._told = False
         self._group = v2.V2(_BASE, "proa", "program")
-        self._group.create(
-            {"memory": {}, "cpu": {}, "pids": {"limit": -1}, "devices": list(defaults.DEVICE_RULES)}
-        )
+        self._group.create({"memory": {}, "cpu": {}, "pids": {"limit": -1}, "devices": list(defaults.DEVICE_RULES)})
         self._fd, mask = self._group.oom_fd()
         if self._fd >= 0:
             self._loop.add(self._fd, self._changed, mask)

@@ -12,7 +12,7 @@ import sys
 from ....linux import namespaces, reboot
 from ....runtime import parent
 from ...loop import ERR, HUP, IN, OUT, Loop
-from ..port import PROTOCOL, Hangup, Port
+from ..port import PAGE, PROTOCOL, Hangup, Port
 from . import files, prepare, ready
 from .limits import Limits
 from .orders import Orders
@@ -43,7 +43,7 @@ class Guest:
         """Until the port hangs up."""
         while True:
             self._flush()
-            self.loop.turn(-1)
+            self.loop.turn(self.loop.patience())
 
     def _on_port(self, events: int) -> None:
         if events & (IN | HUP | ERR):
@@ -73,8 +73,9 @@ def main() -> None:
 def _run() -> None:
     prepare.root()
     prepare.file_systems()
-    port = Port(prepare.open_port())
+    port = Port(prepare.open_port(), PAGE)
     prepare.late()
+    prepare.filter()
     disks = prepare.disks()
     boot = prepare.fact("/proc/sys/kernel/random/boot_id")
     print(f"proa: booted {boot}", flush=True)

@@ -31,6 +31,7 @@ class Orders:
         self._disks = disks
         self._init = init
         self._mounts = disk.Namespace(init.pid)
+        self._mounts.prepare(disks)
         self._limits = limits
         self._order = ""
         self._volatile = False
@@ -61,7 +62,8 @@ class Orders:
         self._volatile = bool(message["volatile"])
         try:
             files.set_machine_id(message["machine_id"])
-            self._mounts.mount(self._disks, self._volatile)
+            fresh, known = bool(message["fresh"]), bool(message["known"])
+            self._mounts.mount(self._disks, volatile=self._volatile, fresh=fresh, known=known)
         except OSError as problem:
             self._failure = problem
 
@@ -100,7 +102,8 @@ class Orders:
     def _exec(self, message: "Message") -> None:
         process = message["process"]
         first = jsontext.loads(self._order)
-        order = messages.exec_order(process, seccomp=bytes.fromhex(first["seccomp"]), nofile=first["nofile"])
+        order = messages.exec_order(process, nofile=first["nofile"])
+        order["seccomp"] = first["seccomp"]
         stdio = None if process.get("terminal") else Stdio(bool(message["stdin"]))
         try:
             program = parent.start_exec(self._init, order, stdio.inside if stdio else ())

@@ -5,7 +5,8 @@ import os
 import time
 
 from .... import jsontext
-from ....linux import loopback, mount, namespaces, reboot
+from ....linux import loopback, mount, namespaces, reboot, seccomp
+from ..standard import FILTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ def late() -> None:
     loopback.up()
     for name in ("lower", "upper", "root"):
         os.mkdir(f"/run/{name}", 0o755)
+
+
+def filter() -> None:
+    """Make the filter that nearly every program gets ready, for all processes that are forked from here."""
+    code = _bytes(f"{HOME}/{FILTER}")
+    if code:
+        seccomp.ready[FILTER] = seccomp.Filter(code)
 
 
 def open_port() -> int:

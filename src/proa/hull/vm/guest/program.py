@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ....hull.loop import Loop
+    from ....hull.loop import Loop, Timer
     from ..port import Port
+
+
+BACKGROUND = 2.0
+"""Seconds that the streams of a program beside the first stay open for what it left behind; dockerd's number."""
 
 
 class Stdio:
@@ -56,6 +60,7 @@ class Program:
         self._ended = ended
         self._master = -1
         self._open = 0
+        self._timer: "Timer | None" = None
         self.target = target
         self.pid = pid
         self.status = -1
@@ -103,13 +108,21 @@ class Program:
         self.status = status
         if self.inlet is not None:
             self.inlet.close()
-        for outlet in self.outlets:
+        if self.target and self._open:  # the first program's end is everybody's
+            self._timer = self._loop.after(BACKGROUND, self._finish)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        for outlet in list(self.outlets):
             outlet.finish()
         self._check()
 
     def _check(self) -> None:
         if self._open == 0 and self.status >= 0 and self.outlets is not _DONE:
             self.outlets = _DONE
+            if self._timer is not None:
+                self._timer.cancel()
             if self._master >= 0:
                 os.close(self._master)
                 self._master = -1

@@ -58,4 +58,3 @@ def _child(init: "Init", limits: "Limits") -> None:
     steps += [Readonly(path) for path in defaults.READONLY]
     steps += [Mask(path) for path in defaults.MASKED]
     execute(steps, setup)
-
