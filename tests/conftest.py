@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,12 +35,31 @@ def _deadline(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def image_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small image, as a tar."""
+def image_tar() -> Iterator[Path]:
+    """The small image, as a tar that every user may read."""
+    with open_folder() as folder:
+        try:
+            yield image.build(folder / "bb.tar")
+        except peers.Missing as problem:
+            pytest.skip(f"busybox: {problem}")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """pytest's own is closed to the floor's user, who reads what a test puts here."""
+    with open_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="proa-"))
+    folder.chmod(0o755)
     try:
-        return image.build(tmp_path_factory.mktemp("image") / "bb.tar")
-    except peers.Missing as problem:
-        pytest.skip(f"busybox: {problem}")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", params=HULLS)

@@ -31,9 +31,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts programs as ro
 @pytest.fixture
 def targets(tmp_path):
     """Things worth reaching, which an unjailed program can reach: files, listening sockets, a living process."""
-    os.chmod(tmp_path, 0o755)
-    for path in [*tmp_path.parents][:2]:
-        os.chmod(path, 0o755)
     for name in ("readable", "template", "disk"):
         (tmp_path / name).write_bytes(b"secret")
         os.chmod(tmp_path / name, 0o666)

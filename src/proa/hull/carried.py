@@ -23,7 +23,7 @@ from ..places import Places
 from . import leftovers, messages, records
 from . import link as links
 from .contract import Attachment, Exit, Handle, Listener, Needs, Refused
-from .handle import Carried
+from .handle import Carried, text
 from .link import Link
 from .spawn import Spawner
 
@@ -287,7 +287,7 @@ class CarriedHull:
         if "error" in reply:
             if reply["error"].get("kind") == "not-running":
                 raise Conflict(f"container {handle.id} is not running", code="container-not-running", input=handle.id)
-            raise Refused(str(reply["error"].get("kind", "internal")), str(reply["error"].get("text", "")))
+            raise Refused(str(reply["error"].get("kind", "internal")), text(reply["error"].get("text", "")))
         return reply
 
     async def _demand(self, handle: Carried, op: str, fds: Sequence[int] = (), **fields: Any) -> None:

@@ -76,12 +76,17 @@ class Carried:
             self.greeted.set_result(None)
 
 
+def text(value: object) -> str:
+    """``value`` as text that any database takes, whatever bytes a path in it came from."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
 def exit_from(value: dict[str, Any]) -> Exit:
     """An Exit of the contract from one of hull/messages. Raises KeyError, ValueError."""
     return Exit(
         status=int(value["status"]),
         oom=bool(value.get("oom")),
         finished=int(value["finished"]),
-        error=str(value.get("error", "")),
+        error=text(value.get("error", "")),
         started=int(value.get("started", value["finished"])),
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds for a spawner to say hello, and for a fork: a loaded machine, never a healthy one."""
 ATTEMPTS = 3
-SPARES = 4
+SPARES = 3
 """Shims that wait, forked before they are needed: they cost some 0.5 MB each, and save a container its fork."""
 REFILL = 0.02
 """Seconds after which those that were taken are replaced: not while their containers start."""

@@ -288,3 +288,33 @@ def test_resize(tmp_path: Path) -> None:
         await client.call("DELETE", "/containers/one?force=1")
 
     play(tmp_path, story)
+
+
+def test_prune_heeds_until(tmp_path: Path) -> None:
+    async def story(client: Client, engine: Engine, hull: FakeHull) -> None:
+        await client.create()
+        for until in ("24h", "1h30m", "2020-01-01", "1577836800"):
+            answer = await client.call("POST", f'/containers/prune?filters={{"until":["{until}"]}}')
+            assert (answer.status, answer.json["ContainersDeleted"]) == (200, None), until
+            answer = await client.call("POST", f'/images/prune?filters={{"dangling":["false"],"until":["{until}"]}}')
+            assert answer.status == 200
+        for bad in ('["soon"]', '["1h","2h"]'):
+            assert (await client.call("POST", f'/containers/prune?filters={{"until":{bad}}}')).status == 400
+        answer = await client.call("POST", '/containers/prune?filters={"until":["0s"]}')
+        assert len(answer.json["ContainersDeleted"]) == 1
+
+    play(tmp_path, story)
+
+
+def test_detach_keys_are_checked_before_anything_is_attached(tmp_path: Path) -> None:
+    async def story(client: Client, engine: Engine, hull: FakeHull) -> None:
+        id = await client.create()
+        answer = await client.call("POST", f"/containers/{id}/attach?stream=1&stdout=1&detachKeys=foo")
+        assert answer.status == 400
+        assert "Invalid detach keys (foo) provided" in answer.json["message"]
+        assert (await client.call("POST", f"/containers/{id}/start")).status == 204
+        body = {"Cmd": ["true"], "DetachKeys": "foo"}
+        assert (await client.call("POST", f"/containers/{id}/exec", body)).status == 400
+        await client.call("DELETE", f"/containers/{id}?force=1")
+
+    play(tmp_path, story)

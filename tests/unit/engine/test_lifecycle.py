@@ -345,3 +345,71 @@ def test_state_survives_a_restart_of_the_engine(tmp_path: Path) -> None:
         await again.close()
 
     asyncio.run(asyncio.wait_for(run(), 30))
+
+
+@pytest.mark.parametrize("way", ["stop", "kill", "remove"])
+def test_what_has_ended_but_for_its_clients_can_be_ended(tmp_path: Path, way: str) -> None:
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        life = engine.containers.life
+        container, _ = await engine.containers.create("pp", body())
+        await life.start(container)
+
+        async def signal(handle: Any, target: str, number: int) -> None:
+            asyncio.get_running_loop().call_later(0.05, handle.end, 3)
+            raise Conflict(f"container {handle.id} is not running")
+
+        hull.signal = signal  # type: ignore[method-assign]
+        if way == "remove":
+            await life.remove(container, force=True)
+        else:
+            await (life.stop(container, 5) if way == "stop" else life.kill(container, "KILL"))
+            assert container.state.exit_code == 3
+
+    play(tmp_path, story)
+
+
+def test_a_stop_signal_of_its_own_thaws_too(tmp_path: Path) -> None:
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        container, _ = await engine.containers.create("pp", body(StopSignal="SIGQUIT"))
+        await engine.containers.life.start(container)
+        await engine.containers.life.pause(container)
+        await engine.containers.life.kill(container, "QUIT")
+        assert container.state.status == "running"
+        await engine.containers.life.remove(container, force=True)
+
+    play(tmp_path, story)
+
+
+def test_a_client_that_does_not_read_an_old_log_keeps_nobody_from_the_container(tmp_path: Path) -> None:
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        container, _ = await engine.containers.create("pp", body())
+        path = Path(engine.launch.log_path(container))
+        path.parent.mkdir()
+        line = b'{"log":"' + b"x" * 1000 + b'\\n","stream":"stdout","time":"2026-01-01T00:00:00.000000000Z"}\n'
+        path.write_bytes(line * 2000)
+        ours, theirs = socket.socketpair()
+        with ours:
+            wanted = Attachment(False, True, True, True, True, True)
+            attach = asyncio.ensure_future(engine.containers.life.attach(container, wanted, theirs.detach()))
+            await asyncio.sleep(0.2)
+            await asyncio.wait_for(engine.containers.life.remove(container), 5)
+            assert not attach.done()
+        with pytest.raises(NotFound):
+            await attach
+
+    play(tmp_path, story)
+
+
+def test_what_cannot_be_cleared_away_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        async def delete(handle: Any) -> None:
+            raise OSError(16, "Device or resource busy")
+
+        hull.delete = delete  # type: ignore[method-assign]
+        container, _ = await engine.containers.create("pp", body(HostConfig={"AutoRemove": True}))
+        removed = engine.containers.waiter(container, "removed")
+        await engine.containers.life.start(container)
+        hull.handles[container.id].end(4)
+        assert await asyncio.wait_for(removed, 5) == 4
+
+    play(tmp_path, story)

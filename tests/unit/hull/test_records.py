@@ -5,6 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from proa.hull import leftovers, records
 
 
@@ -55,3 +57,10 @@ def test_a_name_with_brackets(tmp_path: Path) -> None:
 
 def test_boot() -> None:
     assert len(records.boot()) == 36
+
+
+def test_a_file_cut_short_by_a_full_disk_is_never_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records.os, "write", lambda fd, data: len(data) - 1)
+    with pytest.raises(OSError, match="No space left"):
+        records.write(str(tmp_path), records.EXIT, {"status": 0})
+    assert records.read(str(tmp_path), records.EXIT) is None

@@ -350,7 +350,7 @@ def test_a_refused_exec_leaves_the_socket_alone(stage: Stage) -> None:
     ("message", "kind"),
     [
         ({"op": "dance"}, "invalid"),
-        ({"op": "signal", "target": "nobody", "signal": 1}, "invalid"),
+        ({"op": "signal", "target": "nobody", "signal": 1}, "not-running"),
         ({"op": "signal", "target": ""}, "invalid"),
         ({"op": "attach", "target": ""}, "invalid"),
         ({"op": "attach", "target": "", "detach_keys": "ctrl-ö"}, "invalid"),

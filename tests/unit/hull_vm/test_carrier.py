@@ -225,6 +225,7 @@ def test_a_guests_words_are_bounded_and_its_kinds_ours(scene: Scene) -> None:
     [
         {"op": "exited"},
         {"op": "exited", "status": "x"},
+        {"op": "exited", "status": float("inf")},
         {"op": "exec-running", "exec": "e"},
         {"op": "failed", "error": "text"},
         {"op": "exec-exited", "status": 1},
@@ -233,7 +234,7 @@ def test_a_guests_words_are_bounded_and_its_kinds_ours(scene: Scene) -> None:
 )
 def test_malformed_messages_raise_what_ends_the_machine(scene: Scene, message: dict[str, Any]) -> None:
     scene.run()
-    with pytest.raises((KeyError, TypeError, ValueError)):
+    with pytest.raises((ArithmeticError, LookupError, TypeError, ValueError)):  # what Qemu._receive expects
         scene.carrier.heard(0, message)
 
 
@@ -292,3 +293,22 @@ def test_after_the_end_everything_is_refused(scene: Scene) -> None:
         scene.carrier.freeze(True)
     scene.carrier.cleanup()
     assert scene.machine.closed
+
+
+def test_a_guests_words_are_text(scene: Scene) -> None:
+    scene.carrier.restored()
+    scene.say(op="failed", error={"kind": "invalid", "text": "half \ud800 a pair"})
+    failure, _ = scene.answers[0]
+    assert failure["text"] == "half ? a pair"
+
+
+def test_a_frozen_machine_that_does_not_go_on_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.run()
+    scene.carrier.freeze(True)
+
+    def stuck(_frozen: bool) -> None:
+        raise carriers.qmp.QmpTimeout("QEMU did not answer in time")
+
+    monkeypatch.setattr(scene.machine, "freeze", stuck)
+    scene.carrier.end()
+    assert scene.machine.killed

@@ -130,3 +130,21 @@ def test_the_end_is_a_hangup(ends) -> None:
     raw.close()
     with pytest.raises(Hangup):
         host.receive()
+
+
+def test_what_a_guest_may_say_is_short(ends) -> None:
+    _, guest, a, _ = ends
+    host = Port(a.fileno(), message_max=ports.GUEST_MESSAGE_MAX)
+    guest.send({"op": "x", "text": "x" * ports.GUEST_MESSAGE_MAX})
+    with pytest.raises(Malformed, match="too long"):
+        carry(guest, host)
+
+
+def test_one_who_speaks_and_never_reads_is_malformed(ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, guest, _, _ = ends
+    monkeypatch.setattr(ports, "OUT_MAX", 1000)
+    host.send({"op": "x", "text": "x" * 1000})
+    guest.send({"op": "running", "pid": 1})
+    guest.flush()
+    with pytest.raises(Malformed, match="does not read"):
+        host.receive()

@@ -136,7 +136,11 @@ class VmCarrier:
             qemu.kill()
             return
         if self._frozen:
-            self.freeze(False)
+            try:
+                self.freeze(False)
+            except Refusal:
+                qemu.kill()  # it hears nothing any more
+                return
         qemu.send({"op": "end"})
         self._timer = self._host.loop.after(END_SECONDS, qemu.kill)
 
@@ -219,7 +223,7 @@ class VmCarrier:
         self._answer("", failure, 0)
 
     def _exec_running(self, message: "dict[str, Any]") -> None:
-        self._answer(message["exec"], None, int(message["pid"]))
+        self._answer(message["exec"], None, int(message["pid"]) & 0x7FFFFFFF)
 
     def _exec_failed(self, message: "dict[str, Any]") -> None:
         self._answer(message["exec"], _failure(message), 0)
@@ -332,6 +336,7 @@ class VmCarrier:
 def _failure(message: "dict[str, Any]") -> "Failure":
     """A guest's Failure, its words bounded."""
     kind, text = message["error"]["kind"], str(message["error"]["text"])[:TEXT_MAX]
+    text = text.encode("utf-8", "replace").decode()  # half of a pair of surrogates is no text
     return {"kind": kind if kind in _KINDS else "internal", "text": text}
 
 

@@ -4,6 +4,7 @@ import os
 
 KEPT = 16384
 _LINES = 8
+_READS = 64
 
 
 class Console:
@@ -17,8 +18,8 @@ class Console:
         self.text = b""
 
     def drain(self) -> bool:
-        """Take what is there; False at the end of file."""
-        while True:
+        """Take what is there (not for ever: a guest may write faster); False at the end of file."""
+        for _ in range(_READS):
             try:
                 data = os.read(self.fd, 65536)
             except BlockingIOError:
@@ -28,6 +29,7 @@ class Console:
             if not data:
                 return False
             self.text = (self.text + data)[-KEPT:]
+        return True
 
     def last_words(self) -> str:
         """The last few lines, printable."""

@@ -56,6 +56,10 @@ PROTOCOL = 1
 PAYLOAD_MAX = 1 << 16
 WINDOW = 1 << 18
 MESSAGE_MAX = 16 << 20
+GUEST_MESSAGE_MAX = 1 << 18
+"""What a guest says is short; parsed, text may take a hundred times its room."""
+OUT_MAX = 64 << 20
+"""Bytes that wait for the other end: one that speaks and never reads is broken, or means harm."""
 NAME = "proa"
 SERIALS = {"root": "proa-root", "upper": "proa-upper"}
 
@@ -76,12 +80,13 @@ class Malformed(Exception):
 class Port:
     """One end of the port over a non-blocking descriptor; the caller polls it and calls ``receive`` and ``flush``."""
 
-    __slots__ = ("_chunk", "_control", "_credit", "_due", "_in", "_open", "_out", "fd")
+    __slots__ = ("_chunk", "_control", "_credit", "_due", "_in", "_message_max", "_open", "_out", "fd")
 
-    def __init__(self, fd: int, chunk: int = _READ) -> None:
-        """``chunk``: bytes that one read may bring."""
+    def __init__(self, fd: int, chunk: int = _READ, message_max: int = MESSAGE_MAX) -> None:
+        """``chunk``: bytes that one read may bring; ``message_max``: how long a control message may get."""
         self.fd = fd
         self._chunk = chunk
+        self._message_max = message_max
         self._in = bytearray()
         self._out = bytearray()
         self._control = bytearray()
@@ -153,6 +158,8 @@ class Port:
         A credit message is booked first, then returned like any other, so that whoever waits for room looks again.
         What comes on a stream that is not expected (any more) is dropped.
         """
+        if len(self._out) > OUT_MAX:
+            raise Malformed("it does not read")
         arrived = 0
         try:
             while arrived < _READ:
@@ -199,13 +206,15 @@ class Port:
 
     def _messages(self, payload: bytes, found: "list[tuple[int, Any]]") -> None:
         self._control += payload
-        if len(self._control) > MESSAGE_MAX:
+        if len(self._control) > self._message_max + PAYLOAD_MAX:
             raise Malformed("control message too long")
         if b"\n" not in payload:
             return
         *lines, rest = self._control.split(b"\n")
         self._control = bytearray(rest)
         for line in lines:
+            if len(line) > self._message_max:
+                raise Malformed("control message too long")
             message = _message(bytes(line))
             if message["op"] == "credit":
                 self._grant(message)

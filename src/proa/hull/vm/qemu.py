@@ -12,7 +12,7 @@ from ...linux import pidfd
 from .. import loop as loops
 from . import machine, process, qmp
 from .console import Console
-from .port import Hangup, Malformed, Port
+from .port import GUEST_MESSAGE_MAX, Hangup, Malformed, Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Qemu:
         self._loop = loop
         self._owner: "Owner | None" = owner
         self._console = Console(channels.console)
-        self.port = Port(channels.port)
+        self.port = Port(channels.port, message_max=GUEST_MESSAGE_MAX)
         self._qmp = qmp.Qmp(channels.qmp, self._on_event)
         for fd, handler in (
             (channels.port, self._on_port),
@@ -152,7 +152,7 @@ class Qemu:
                 return
             try:
                 self._owner.heard(stream, message)
-            except (KeyError, TypeError, ValueError) as problem:
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
                 # what a guest says is a stranger's word: it ends the machine, never the shim
                 raise Malformed(f"{type(problem).__name__}: {problem}") from problem
 
