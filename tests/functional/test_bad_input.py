@@ -80,7 +80,7 @@ def test_one_clear_line(proa_box: Box, arguments: list[str], exit_code: int | No
 
 def test_a_name_in_use(proa_box: Box) -> None:
     proa_box.create("--name", "taken", IMAGE, "true")
-    result = proa_box.cli("run", "--name", "taken", IMAGE, "true")
+    result = proa_box.cli("run", *proa_box.flags, "--name", "taken", IMAGE, "true")
     _one_line_with_a_code(result, "name-in-use")
     assert result.code == 125 and "taken" in result.error
     assert len(proa_box.cli("ps", "-aq").lines) == 1

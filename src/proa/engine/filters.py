@@ -87,6 +87,12 @@ def pattern(filters: Filters, key: str, *values: str) -> bool:
     if not wanted:
         return True
     for one in wanted:
+        if not _quick(one):
+            raise InvalidRequest(
+                f"invalid filter '{key}={one}': too many repetitions, or one of a group",
+                code="invalid-filter",
+                input=one,
+            )
         try:
             found = any(re.search(one, value) for value in values)
         except re.error as problem:
@@ -96,3 +102,15 @@ def pattern(filters: Filters, key: str, *values: str) -> bool:
         if found:
             return True
     return False
+
+
+_REPETITION = re.compile(r"(?<!\\)[*+?{]")
+_REPEATED_GROUP = re.compile(r"\)\s*[*+?{]")
+PATTERN_MAX, REPETITIONS_MAX = 256, 3
+
+
+def _quick(one: str) -> bool:
+    """Whether a search takes bounded time. ``re`` backtracks, holds up the whole engine, and anyone may send a filter:
+    repeated groups take exponential time, many repetitions a high power of the name's length."""
+    short = len(one) <= PATTERN_MAX and len(_REPETITION.findall(one)) <= REPETITIONS_MAX
+    return short and not _REPEATED_GROUP.search(one)

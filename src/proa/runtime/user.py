@@ -63,7 +63,7 @@ def find(user: "User", *, need_home: bool, read: "Callable[[str], list[list[str]
     if group:
         gid = _group(group, read("/etc/group"))
     elif name:
-        groups = [number for number in map(_gid, _listing(read("/etc/group"), name)) if number is not None]
+        groups = [_checked(number) for number in map(_gid, _listing(read("/etc/group"), name)) if number is not None]
     return Identity(uid, gid, _unique([gid, *groups, *extra]), home)
 
 
@@ -74,12 +74,10 @@ def _who(who: str, passwd: "list[list[str]]", gid: int, given: bool) -> "tuple[i
         listed = _number(row[2]) if len(row) > 3 else None
         if listed is None or (row[0] != who if number is None else listed != number):
             continue
-        return listed, _number(row[3]) or 0, row[0], row[5] if len(row) > 5 else ""
+        return _checked(listed), _checked(_number(row[3]) or 0), row[0], row[5] if len(row) > 5 else ""
     if number is None:
         raise StartFailure("invalid", f"unable to find user {who}: no matching entries in passwd file")
-    if not 0 <= number <= ID_MAX:
-        raise StartFailure("invalid", f"uids and gids must be in range 0-{ID_MAX}")
-    return number, gid if not given else 0, "", ""
+    return _checked(number), gid if not given else 0, "", ""
 
 
 def _group(group: str, rows: "list[list[str]]") -> int:
@@ -87,9 +85,14 @@ def _group(group: str, rows: "list[list[str]]") -> int:
     for row in rows:
         listed = _gid(row)
         if listed is not None and (row[0] == group if number is None else listed == number):
-            return listed
+            return _checked(listed)
     if number is None:
         raise StartFailure("invalid", f"unable to find group {group}: no matching entries in group file")
+    return _checked(number)
+
+
+def _checked(number: int) -> int:
+    """An id that may be set. -1 would leave the program the one that we have: setresuid(2)."""
     if not 0 <= number <= ID_MAX:
         raise StartFailure("invalid", f"uids and gids must be in range 0-{ID_MAX}")
     return number

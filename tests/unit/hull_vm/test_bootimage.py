@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -123,3 +124,25 @@ def test_the_image_holds_this_interpreter_and_what_a_dry_run_loads(tmp_path: Pat
     for heavy in ("/json/", "/asyncio/", "/re/", "enum.pyc", "typing.pyc", "dataclasses.pyc", "subprocess.pyc"):
         assert heavy not in packed
     assert bootimage.build(root, str(tmp_path / "cache")) == built
+
+
+def test_an_image_is_packed_anew_only_if_something_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "module"
+    source.write_text("x")
+    packed: list[bytes] = []
+
+    def pack(_modules: str, cache: str, filter: bytes) -> bootimage.BootImage:
+        packed.append(filter)
+        path = Path(cache, f"{len(packed)}.cpio")
+        path.write_bytes(b"image")
+        return bootimage.BootImage(str(path), "digest", "rdinit=x", [str(source)])
+
+    monkeypatch.setattr(bootimage, "_build", pack)
+    first = bootimage.build("/modules", str(tmp_path), b"f")
+    assert bootimage.build("/modules", str(tmp_path), b"f") == first and packed == [b"f"]
+    bootimage.build("/modules", str(tmp_path), b"g")
+    source.write_text("y!")
+    bootimage.build("/modules", str(tmp_path), b"g")
+    os.unlink(tmp_path / "3.cpio")
+    bootimage.build("/modules", str(tmp_path), b"g")
+    assert packed == [b"f", b"g", b"g", b"g"]

@@ -156,3 +156,9 @@ def test_no_descriptor_stays(side: Side) -> None:
         side.host.data(1, b"")
         side.until(lambda: bool(side.ended))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_writes_for_ever_behind_an_exec_does_not_keep_it_from_its_end(side: Side) -> None:
+    side.run("yes & exit 7", stdin=False, target="e")
+    side.until(lambda: bool(side.ended), 20)
+    assert side.ended[0].status == 7

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proa.hull.vm import cold, machine, made, memory, template
+from proa.hull.vm import cold, machine, made, memory, parts, template
 from proa.hull.vm.parts import Kernel, Qemu
 from proa.hull.vm.recipe import Recipe, load
 
@@ -41,14 +41,15 @@ def boots(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Plays the cold boot; the list grows with each."""
     done: list[int] = []
 
-    def boot(_recipe: Recipe, _files: object, _jail: object, ram: int, state: int) -> tuple[dict[str, Any], bytes]:
+    def boot(_recipe: Recipe, _files: object, _jail: object, ram: int, state: int) -> cold.Booted:
         done.append(1)
         time.sleep(0.05)
         os.pwrite(ram, b"memory", 4096)
         os.pwrite(state, b"devices", 0)
-        return HELLO, b"proa: booted b\n"
+        return cold.Booted(HELLO, b"proa: booted b\n", 0.01)
 
     monkeypatch.setattr(cold, "boot", boot)
+    monkeypatch.setattr(parts, "qemu_version", lambda _qemu: "7.2.22")
     return done
 
 

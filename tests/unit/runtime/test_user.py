@@ -83,3 +83,21 @@ def test_hostile_files(tmp_path: Path) -> None:
         assert user.read(str(path)) == []
     big.write_bytes(b"#c:1\n\n\xff:x:1:2\n")
     assert user.read(str(big)) == [["\udcff", "x", "1", "2"]]
+
+
+@pytest.mark.parametrize(
+    "passwd",
+    ["foo:x:-1:0::/:", "foo:x:4294967295:0::/:", "foo:x:-2:0::/:", "foo:x:5000000000:0::/:", "foo:x:5:-1::/:"],
+)
+def test_an_image_cannot_make_a_user_root_by_an_id_that_is_none(passwd: str) -> None:
+    rows = {"/etc/passwd": [passwd.split(":")], "/etc/group": []}
+    with pytest.raises(StartFailure, match="must be in range 0-2147483647"):
+        user.find({"uid": 0, "gid": 0, "username": "foo"}, need_home=True, read=lambda path: rows[path])
+
+
+@pytest.mark.parametrize("gid", ["-1", "4294967295"])
+def test_nor_by_a_group(gid: str) -> None:
+    rows = {"/etc/passwd": [["foo", "x", "5", "5", "", "/"]], "/etc/group": [["g", "x", gid, "foo"]]}
+    for text in ("foo", "foo:g"):
+        with pytest.raises(StartFailure, match="must be in range 0-2147483647"):
+            user.find({"uid": 0, "gid": 0, "username": text}, need_home=True, read=lambda path: rows[path])

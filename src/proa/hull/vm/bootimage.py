@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ... import program
 from ...errors import HostCannot, Internal
-from . import interpreter, standard
+from . import interpreter, made, standard
 
 SIZE_MAX = 16 << 20
 HOME = "/proa"
@@ -64,7 +64,19 @@ class BootImage(NamedTuple):
 def build(modules: str, cache: str, filter: bytes = b"") -> BootImage:
     """The boot image for the kernel whose modules lie in the directory ``modules``; kept in ``cache``.
 
-    ``filter``: the system call filter that nearly every program gets."""
+    ``filter``: the system call filter that nearly every program gets. Packed anew only if a file that went in changed.
+    """
+    place, maker = f"{cache}/latest.json", [program.SITE, sys.executable, modules, hashlib.sha256(filter).hexdigest()]
+    known = made.noted(place, maker)
+    if known is not None and os.path.exists(known["result"][0]):
+        path, digest, init = known["result"]
+        return BootImage(path, digest, init, sorted(known["inputs"]))
+    image = _build(modules, cache, filter)
+    made.note(place, maker, image.inputs, image[:3])
+    return image
+
+
+def _build(modules: str, cache: str, filter: bytes) -> BootImage:
     python = interpreter.own()
     entries = [*_nodes(), *_python(python), *_kernel_modules(modules)]
     entries.append(Entry(f"{HOME}/{standard.FILTER}", stat.S_IFREG | 0o644, filter))

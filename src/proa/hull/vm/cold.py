@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import disks, machine, process, qmp
 from .console import Console
@@ -24,15 +24,25 @@ class BootFailed(Exception):
     """The machine did not come up; the text ends with what it said last."""
 
 
-def boot(recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) -> tuple[dict[str, Any], bytes]:
-    """Boot into ``ram``, save devices into ``state``: (the guest's hello, its console). Raises BootFailed."""
+class Booted(NamedTuple):
+    """The guest's ``hello``, its ``console``, and how many seconds it took to save it."""
+
+    hello: dict[str, Any]
+    console: bytes
+    saved: float
+
+
+def boot(recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) -> Booted:
+    """Boot into ``ram``, save devices into ``state``. Raises BootFailed."""
     with _Machine(recipe, files, jail, ram, state) as vm:
         try:
             hello = vm.hello()
+            began = time.monotonic()
             vm.save()
+            saved = time.monotonic() - began
         except (qmp.QmpError, Hangup, Malformed, TimeoutError) as problem:
             raise BootFailed(f"the virtual machine did not start: {problem or 'it hung up'}\n{vm.words()}") from problem
-        return hello, vm.console.text
+        return Booted(hello, vm.console.text, round(saved, 4))
 
 
 class _Machine:

@@ -124,7 +124,7 @@ class VmHull(CarriedHull):
                 "Speed": probe.expectation(self.places, qemu, found, measure=False),
                 "Walls": confinement.walls(jail),
                 "Kernel": loaded.meta.hello["kernel"],
-                "Qemu": await asyncio.to_thread(parts.qemu_version, qemu),
+                "Qemu": loaded.meta.qemu,
                 "Cpus": shape.cpus,
                 "Memory": shape.memory << 20,
                 "Template": os.path.basename(loaded.directory),

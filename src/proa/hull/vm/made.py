@@ -12,7 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import program
 from .recipe import Meta
@@ -39,9 +39,7 @@ def find(directory: str) -> Meta | None:
 
 def remember(directory: str, recipe: Recipe, inputs: Iterable[str]) -> None:
     """Note what the template in ``directory`` is made from. Raises OSError: an input is gone already."""
-    stamps = {path: _stamp(path) for path in inputs}
-    with open(f"{directory}/{_ORIGIN}", "w", encoding="utf-8") as file:
-        json.dump({"maker": _maker(recipe), "inputs": stamps}, file)
+    note(f"{directory}/{_ORIGIN}", _maker(recipe), inputs)
 
 
 def known(recipe: Recipe) -> tuple[str, Meta] | None:
@@ -52,20 +50,29 @@ def known(recipe: Recipe) -> tuple[str, Meta] | None:
         names = os.listdir(home)
     for name in names:
         directory = f"{home}/{name}"
-        if _is_of(directory, recipe) and (meta := find(directory)) is not None:
+        if noted(f"{directory}/{_ORIGIN}", _maker(recipe)) and (meta := find(directory)) is not None:
             return directory, meta
     return None
 
 
-def _is_of(directory: str, recipe: Recipe) -> bool:
+def note(place: str, maker: list[str], inputs: Iterable[str], result: object = None) -> None:
+    """Write down at ``place`` what came of ``maker`` and the files ``inputs``. Raises OSError."""
+    stamps = {path: _stamp(path) for path in inputs}
+    temporary = f"{place}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump({"maker": maker, "inputs": stamps, "result": result}, file)
+    os.rename(temporary, place)
+
+
+def noted(place: str, maker: list[str]) -> dict[str, Any] | None:
+    """What ``note`` has written, if ``maker`` is the same and no input was touched."""
     try:
-        with open(f"{directory}/{_ORIGIN}", encoding="utf-8") as file:
-            origin = json.load(file)
-        if origin["maker"] != _maker(recipe):
-            return False
-        return all(_stamp(path) == stamp for path, stamp in origin["inputs"].items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        with open(place, encoding="utf-8") as file:
+            found: dict[str, Any] = json.load(file)
+        same = found["maker"] == maker and all(_stamp(path) == stamp for path, stamp in found["inputs"].items())
+        return found if same else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _maker(recipe: Recipe) -> list[str]:

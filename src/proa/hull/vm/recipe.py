@@ -51,7 +51,8 @@ def _qemu(values: dict[str, Any]) -> Qemu:
 
 
 class Meta(NamedTuple):
-    """A finished template. ``hello``: what its guest said; ``seconds``: how long it took; ``family``: the hash of what
+    """A finished template. ``hello``: what its guest said; ``seconds``: how long it took, of these ``saved``: to
+    stop and write it; ``qemu``: the version that did; ``family``: the hash of what
     all templates of one installation share (QEMU, kernel, boot image)."""
 
     version: int
@@ -61,4 +62,6 @@ class Meta(NamedTuple):
     state_checksum: int
     hello: dict[str, Any]
     seconds: float
+    saved: float
     family: str
+    qemu: str

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ...errors import HostCannot, ProaError
 from ...runtime import defaults, seccomp
-from . import bootimage, cold, confinement, kernel, machine, made, memory, standard
+from . import bootimage, cold, confinement, kernel, machine, made, memory, parts, standard
 from .recipe import Meta, Recipe, load
 
 YOUNG = 3600
@@ -104,23 +104,25 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     jail = confinement.plan(recipe.qemu, prepared.key, recipe.may, hidden, accelerator=recipe.accelerator, files=files)
     ram = memory.create(size)
     with open(f"{directory}/state", "w+b") as state, open(f"{directory}/ram", "w+b") as file:
-        hello, console = cold.boot(recipe, prepared.boot, jail, ram, state.fileno())
+        booted = cold.boot(recipe, prepared.boot, jail, ram, state.fileno())
         os.ftruncate(file.fileno(), size)
         checksum = memory.copy(ram, file.fileno())
         state.seek(0)
         saved = state.read()
     os.rmdir(hidden)
     with open(f"{directory}/console.log", "wb") as file:
-        file.write(console)
+        file.write(booted.console)
     return Meta(
         made.VERSION,
         size,
         checksum,
         len(saved),
         zlib.crc32(saved),
-        hello,
+        booted.hello,
         round(time.monotonic() - began, 3),
+        booted.saved,
         prepared.family,
+        parts.qemu_version(recipe.qemu),
     )
 
 

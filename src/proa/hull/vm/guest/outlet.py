@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..port import Port
 
 
+DRAIN = 2 << 20
+"""What pipes can hold when their program ends: more is somebody else's, still writing."""
+
+
 class Outlet:
     """Reads one descriptor of a program into one stream; calls ``ended`` after its last byte was queued."""
 
@@ -21,6 +25,7 @@ class Outlet:
         self._port = port
         self._ended = ended
         self._waiting = False
+        self._left = DRAIN
         self.stream = stream
         self.fd = fd
         self.last = False
@@ -61,6 +66,9 @@ class Outlet:
             self._port.data(self.stream, data)
             if not self.last:
                 return
+            self._left -= len(data)
+            if self._left <= 0:
+                self._end()
 
     def _readable(self, _events: int) -> None:
         self.pump()
