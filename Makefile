@@ -3,6 +3,7 @@
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 HULLS ?= container vm floor
+SEED := $(or $(PROA_KILL_SEED),$(shell date +%s))
 BIN := $(VENV)/bin
 SOURCES := $(shell find src launcher -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md LICENSE
 LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
@@ -41,9 +42,10 @@ demo: install ## a real Debian, as a container and as a virtual machine
 # What failed runs once more, alone: on a loaded machine a deadline may pass that is wide enough elsewhere. Such a test
 # is named in the first run's summary, and twice is a failure.
 test: dev lint ## lint, then every test against the installed wheel
-	PROA_TEST_HULLS="$(HULLS)" $(BIN)/python -m pytest $(ARGS) || { [ $$? -eq 1 ] && \
+	PROA_KILL_SEED=$(SEED) PROA_TEST_HULLS="$(HULLS)" $(BIN)/python -m pytest $(ARGS) || { [ $$? -eq 1 ] && \
 		echo "== once more, what failed above" && \
-		PROA_TEST_HULLS="$(HULLS)" $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+		PROA_KILL_SEED=$(SEED) PROA_TEST_HULLS="$(HULLS)" \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
 unit: dev ## the quick tests alone
 	$(BIN)/python -m pytest tests/unit tests/style $(ARGS)
