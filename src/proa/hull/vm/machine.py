@@ -33,7 +33,7 @@ class Boot:
 QMP, PORT, CONSOLE, RAM, STATE, ROOT, UPPER = range(3, 10)
 DESCRIPTORS = {"qmp": QMP, "port": PORT, "console": CONSOLE, "ram": RAM, "state": STATE, "root": ROOT, "upper": UPPER}
 DISK_SIZE = 64 << 30
-ROOT_PORTS = 4
+ROOT_PORTS = 2
 MEMORY_STEP = 512
 OVERHEAD = 112
 """MiB that the guest's kernel, its process 1 and page tables take of the RAM, measured; on top of a memory limit."""
