@@ -15,6 +15,9 @@ MADE = ["create", "BOX", "--name", NAME, IMAGE, "echo", "made"]
 ENDED = ["run", "BOX", "--name", NAME, IMAGE, "sh", "-c", "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three"]
 STUBBORN = ["run", "-d", "BOX", "--name", NAME, IMAGE, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done"]
 
+SETTLE = ["exec", NAME, "sleep", "0.5"]
+"""Time for the program to have set its trap: process 1 ignores a signal that it has no handler for."""
+
 
 def _line(name: str, *arguments: str, before: list[list[str]] | None = None, **more: object) -> Line:
     return Line(name, list(arguments), before or [], **more)  # type: ignore[arg-type]
@@ -46,9 +49,9 @@ LIFE = [
     _line("start twice", "start", NAME, before=[LIVE]),
     _line("start nothing", "start", "nobody"),
     _line("start several", "start", NAME, "nobody", before=[MADE]),
-    _line("stop", "stop", NAME, before=[STUBBORN]),
+    _line("stop", "stop", NAME, before=[STUBBORN, SETTLE]),
     _line("stop twice", "stop", NAME, before=[ENDED]),
-    _line("stop code", "wait", NAME, before=[STUBBORN, ["stop", NAME]]),
+    _line("stop code", "wait", NAME, before=[STUBBORN, SETTLE, ["stop", NAME]]),
     _line("kill", "kill", NAME, before=[LIVE]),
     _line("kill with a signal", "kill", "-s", "USR1", NAME, before=[LIVE]),
     _line("kill what ended", "kill", NAME, before=[ENDED]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import struct
 import subprocess
@@ -19,6 +20,11 @@ Keys = Sequence[tuple[bytes, bytes]]
 """What to wait for on the screen, and what to type then. Typed ``RESIZE`` changes the window instead."""
 RESIZE = b"<resize>"
 SIZE, NEW_SIZE = (24, 80), (40, 120)
+
+
+REDRAWN = re.compile(rb"\x1b\[6n|\r/[\w/]* [#$] \x1b\[J")
+"""What busybox's shell prints when its terminal gets its size after its first prompt: docker's client sets the size
+behind the start, so that either may come first."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def in_terminal(box: Box, line: Line) -> Seen:
     try:
         out = _converse(controller, process, list(line.keys), 60 * box.slow)
         after = termios.tcgetattr(terminal)
-        return Seen(out, b"", process.returncode, after == before)
+        return Seen(REDRAWN.sub(b"", out), b"", process.returncode, after == before)
     finally:
         if process.poll() is None:
             process.kill()
@@ -113,19 +119,25 @@ def _converse(
     controller: int, process: subprocess.Popen[bytes], keys: list[tuple[bytes, bytes]], seconds: float
 ) -> bytes:
     end = time.monotonic() + seconds
-    shown, looked_at = b"", 0
+    shown, looked_at, heard = b"", 0, time.monotonic()
     while True:
         ended = process.poll() is not None
         ready, _, _ = select.select([controller], [], [], 0.02)
         if ready:
+            heard = time.monotonic()
             with contextlib.suppress(OSError):
                 shown += os.read(controller, 1 << 16)
         elif ended:
             return shown
-        if keys and (at := shown.find(keys[0][0], looked_at)) >= 0:
+        if keys and (at := shown.find(keys[0][0], looked_at)) >= 0 and _settled(shown, at, heard):
             looked_at = at + len(keys[0][0])
             _type(controller, keys.pop(0)[1])
         assert time.monotonic() < end, (shown[-2000:], keys)
+
+
+def _settled(shown: bytes, at: int, heard: float) -> bool:
+    """Whether a person would type now: a prompt is shown before the shell has its terminal as it wants it."""
+    return len(shown) > at + 4096 or time.monotonic() > heard + 0.15
 
 
 def _type(controller: int, keys: bytes) -> None:
