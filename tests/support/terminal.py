@@ -22,9 +22,9 @@ RESIZE = b"<resize>"
 SIZE, NEW_SIZE = (24, 80), (40, 120)
 
 
-REDRAWN = re.compile(rb"\x1b\[6n|\r/[\w/]* [#$] \x1b\[J")
+REDRAWN = re.compile(rb"\x1b\[6n|\r/[\w/]* [#$] \x1b\[J|\^C")
 """What busybox's shell prints when its terminal gets its size after its first prompt: docker's client sets the size
-behind the start, so that either may come first."""
+behind the start, so that either may come first. And a terminal's ^C, which races with what the program says to it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _expand(box: Box, arguments: Sequence[str]) -> list[str]:
 
 def _command(box: Box, line: Line) -> tuple[list[str], dict[str, str]]:
     flags = " ".join(box.flags)
-    env = {**box.env, "FLAGS": flags, "CLI": " ".join(box.command) if len(box.command) < 4 else box.command[0]}
+    env = {**box.env, "FLAGS": flags, "CLI": " ".join(box.command)}
     if line.shell:
         return ["sh", "-c", line.shell], env
     return [*box.command, *_expand(box, line.arguments)], env
