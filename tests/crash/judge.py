@@ -14,7 +14,14 @@ from support.box import Box, Result
 from . import processes
 
 LINES = 400
-SITE = sysconfig.get_path("purelib")
+
+
+def site(box: Box) -> str:
+    """Where the package lies that this box runs, by which its processes are known."""
+    if box.hull == "floor":
+        assert box.root
+        return f"{box.root.parent}/v/"  # installed by its user
+    return sysconfig.get_path("purelib")
 
 
 def script(code: int, lines: int = LINES, first: str = "") -> str:
@@ -144,7 +151,7 @@ def strangers(box: Box) -> list[str]:
     for pid in set(check.pids()) - family - box.extra["before"]:
         text = processes.arguments(pid)
         machine = "qemu" in text.split("\0")[0] and str(box.root) in check.describe(pid)
-        ours = machine or (SITE in text and "from proa." in text)
+        ours = machine or (site(box) in text and "from proa." in text)
         if ours and processes.waits(pid) and owner:
             waiting += 1  # made by an earlier spawner of this engine
             ours = waiting > SPARES

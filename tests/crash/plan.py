@@ -6,8 +6,13 @@ import os
 import random
 from dataclasses import dataclass
 
+import pytest
+
 SEED = int(os.environ.get("PROA_KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 ROUNDS = {"container": 30, "vm": 12, "floor": 4}
+HULLS = (
+    os.environ.get("PROA_KILL_HULLS", os.environ.get("PROA_TEST_HULLS", "container vm floor")).replace(",", " ").split()
+)
 
 STEPS = {
     "after create": ("engine", "spawner", "shim"),
@@ -41,6 +46,11 @@ class Round:
     def __str__(self) -> str:
         rm = " --rm" if self.remove else ""
         return f"{self.number} {self.step}: {self.victim}{rm}, exit {self.code}, delay {self.delay:.3f}"
+
+
+def on(*hulls: str) -> pytest.MarkDecorator:
+    """The tests so marked run on these hulls, as far as they are asked for."""
+    return pytest.mark.parametrize("shared", [hull for hull in hulls if hull in HULLS], indirect=True, scope="package")
 
 
 def plan(seed: int, rounds: int) -> list[Round]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from leaks import check
 from support.box import IMAGE, Box, Result
@@ -40,14 +42,17 @@ class Player:
     def close(self) -> None:
         """End the clients that a failed round leaves, and remove its container."""
         for client in self.clients:
-            if client.poll() is None:
-                client.kill()
-            client.communicate()
+            client.kill()
+            for pipe in (client.stdin, client.stdout, client.stderr):
+                if pipe:
+                    with suppress(BrokenPipeError):  # what it was still to be given
+                        pipe.close()
+            client.wait()
         self.box.clean()
 
-    def client(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A command, left running, with nothing to read."""
-        client = self.box.popen(*arguments, stdin=subprocess.DEVNULL)
+    def client(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        """A command, left running, with nothing to read unless told otherwise; ended with us."""
+        client = self.box.popen(*arguments, **{"stdin": subprocess.DEVNULL, **options})
         self.clients.append(client)
         return client
 
@@ -74,7 +79,7 @@ class Player:
             time.sleep(0.25)
 
     def _mine(self, pid: int) -> bool:
-        return pid not in self.box.extra["before"] and judge.SITE in processes.arguments(pid)
+        return pid not in self.box.extra["before"] and judge.site(self.box) in processes.arguments(pid)
 
     def victim(self, id: str = "") -> int:
         """Who is to be killed; a shim is that of container ``id``."""

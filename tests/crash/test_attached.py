@@ -1,52 +1,33 @@
-"""An attached client survives SIGKILL of the engine: stdin and output go on, in both hulls."""
+"""An attached client survives SIGKILL of the engine: stdin and output go on, in every hull."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pty
+import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.box import IMAGE, Box, proa
+from support.box import IMAGE, Box
 
 from . import processes
+from .plan import on
+from .player import Player
 
-HULLS = os.environ.get("PROA_KILL_HULLS", os.environ.get("PROA_TEST_HULLS", "container vm")).replace(",", " ").split()
 NAME = "attached"
 SIZE = 4 << 20
-
-
-@pytest.fixture(scope="module", params=[hull for hull in HULLS if hull in ("container", "vm")])
-def box(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]:
-    with proa(image_tar, request.param) as box:
-        warm = box.cli("run", "--rm", *box.flags, IMAGE, "true", timeout=120)
-        if warm.code and "setup" in warm.error:
-            pytest.skip(warm.error)
-        warm.ok()
-        yield box
-
-
-@pytest.fixture(autouse=True)
-def _clean(box: Box) -> Iterator[None]:
-    yield
-    box.clean()
-
-
-def kill_engine(box: Box) -> None:
-    assert box.root
-    engine = processes.engine(box.root / "run")
-    assert engine
-    processes.kill(engine)
+PIPE = {"stdin": subprocess.PIPE}
+pytestmark = on("container", "vm", "floor")
 
 
 @pytest.mark.parametrize("options", [(), ("--rm",)], ids=["kept", "removed"])
-def test_stdin_and_output_go_on(box: Box, options: tuple[str, ...]) -> None:
+def test_stdin_and_output_go_on(player: Player, options: tuple[str, ...]) -> None:
     """Line by line: before, with no engine at all, and with the next one."""
     program = "while read line; do echo got $line; echo err $line >&2; done; exit 9"
-    client = box.popen("run", "-i", *options, *box.flags, IMAGE, "sh", "-c", program)
+    box = player.box
+    client = player.client("run", "-i", *options, *box.flags, IMAGE, "sh", "-c", program, **PIPE)
     assert client.stdin and client.stdout and client.stderr
     for moment in ("before", "without", "after"):
         for number in range(20):
@@ -55,17 +36,17 @@ def test_stdin_and_output_go_on(box: Box, options: tuple[str, ...]) -> None:
             assert client.stdout.readline() == f"got {moment}{number}\n".encode()
             assert client.stderr.readline() == f"err {moment}{number}\n".encode()
         if moment == "before":
-            kill_engine(box)
+            processes.kill(player.engine())
         elif moment == "without":
             box.cli("ps").ok()
     out, err = client.communicate(timeout=30 * box.slow)
     assert (client.returncode, out, err) == (9, b"", b"")
 
 
-def test_much_goes_through_while_engines_die(box: Box) -> None:
+def test_much_goes_through_while_engines_die(player: Player) -> None:
     """A few MB in and out again, with an engine killed in the middle, twice."""
-    data = os.urandom(SIZE)
-    client = box.popen("run", "-i", "--rm", *box.flags, IMAGE, "cat")
+    box, data = player.box, os.urandom(SIZE)
+    client = player.client("run", "-i", "--rm", *box.flags, IMAGE, "cat", **PIPE)
     assert client.stdin and client.stdout
     read = hashlib.sha256()
     part = SIZE // 64
@@ -74,7 +55,7 @@ def test_much_goes_through_while_engines_die(box: Box) -> None:
         client.stdin.flush()
         read.update(client.stdout.read(part))
         if number in (10, 40):
-            kill_engine(box)
+            processes.kill(player.engine())
             if number == 10:
                 box.cli("version").ok()
     out, err = client.communicate(timeout=30 * box.slow)
@@ -82,25 +63,11 @@ def test_much_goes_through_while_engines_die(box: Box) -> None:
     assert read.digest() == hashlib.sha256(data).digest()
 
 
-def test_several_clients_and_one_that_joins_later(box: Box) -> None:
+def test_several_clients_and_one_that_joins_later(player: Player) -> None:
     """All see the same from the next engine's time on; its log has everything."""
-    id = (
-        box.cli(
-            "run",
-            "-d",
-            "-i",
-            "--name",
-            NAME,
-            *box.flags,
-            IMAGE,
-            "sh",
-            "-c",
-            "while read x; do echo $x; [ $x != three ] || exit 4; done",
-        )
-        .ok()
-        .text
-    )
-    first, second = (box.popen("attach", NAME) for _ in range(2))
+    box, program = player.box, "while read x; do echo $x; [ $x != three ] || exit 4; done"
+    id = box.detached("-i", "--name", NAME, IMAGE, "sh", "-c", program)
+    first, second = (player.client("attach", NAME, **PIPE) for _ in range(2))
     assert first.stdin and first.stdout and second.stdin and second.stdout
 
     def say(line: bytes, clients: list[object]) -> None:
@@ -112,10 +79,10 @@ def test_several_clients_and_one_that_joins_later(box: Box) -> None:
 
     _attached(box, id, 2)
     say(b"one\n", [first, second])
-    kill_engine(box)
+    processes.kill(player.engine())
     say(b"two\n", [first, second])
     box.cli("version").ok()
-    third = box.popen("attach", NAME)
+    third = player.client("attach", NAME, **PIPE)
     _attached(box, id, 3)
     say(b"three\n", [first, second, third])
     for client in (first, second, third):
@@ -131,20 +98,17 @@ def _attached(box: Box, id: str, count: int) -> None:
     time.sleep(0.2)
 
 
-def test_a_terminal_goes_on(box: Box) -> None:
+def test_a_terminal_goes_on(player: Player) -> None:
     """Raw mode, size and detach keys are the shim's: the keys work with no engine there."""
-    import pty
-
+    box, program = player.box, "while read line; do echo got $line; done"
     master, slave = pty.openpty()
-    program = "while read line; do echo got $line; done"
-    client = box.popen(
-        "run", "-it", "--name", NAME, *box.flags, IMAGE, "sh", "-c", program, stdin=slave, stdout=slave, stderr=slave
-    )
+    ends = {"stdin": slave, "stdout": slave, "stderr": slave}
+    client = player.client("run", "-it", "--name", NAME, *box.flags, IMAGE, "sh", "-c", program, **ends)
     os.close(slave)
     try:
         os.write(master, b"one\n")
         _read_until(master, b"got one")
-        kill_engine(box)
+        processes.kill(player.engine())
         os.write(master, b"two\n")
         _read_until(master, b"got two")
         os.write(master, b"\x10\x11")

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from leaks import check
-from support.box import IMAGE, Box, proa
+from support.box import IMAGE
 
-from . import judge, processes
-from .plan import Round
+from . import processes
+from .plan import on
 from .player import Player
 
 LIMIT = 0.2
 TRIES = 3
-
-
-@pytest.fixture(scope="module")
-def shared(image_tar: Path) -> Iterator[Box]:
-    before = set(check.pids())
-    with proa(image_tar, "vm") as box:
-        warm = box.run(IMAGE, "true", timeout=120)
-        if warm.code and "setup" in warm.error:
-            pytest.skip(warm.error)
-        warm.ok()
-        status, body = box.api("GET", "/proa/v1/engine")
-        assert status == 200
-        yield replace(box, extra={"before": before, "engine": body["Id"]})
-
-
-@pytest.fixture
-def player(shared: Box) -> Iterator[Player]:
-    player = Player(shared, Round(0, "machine", "shim", 7, 0, False))
-    player.calm()
-    yield player
-    player.close()
-    assert judge.settled(shared) == []
+pytestmark = on("vm", "floor")
 
 
 def gone(shim: int, machine: int) -> float:

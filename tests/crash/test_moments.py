@@ -1,7 +1,4 @@
-"""Deaths at moments that a random delay hardly hits; each is brought about by stopping a process there.
-
-All are played on containers, those that say so on a VM too.
-"""
+"""Deaths at moments that a random delay hardly hits; each is brought about by stopping a process there."""
 
 from __future__ import annotations
 
@@ -9,40 +6,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from leaks import check
-from support.box import IMAGE, Box, proa
+from support.box import IMAGE
 
-from . import judge, processes
+from . import processes
 from .judge import Judge, numbered, script
-from .plan import Round
+from .plan import on
 from .player import Player
 
 NAME = "moment"
-
-
-@pytest.fixture(scope="module")
-def shared(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]:
-    before = set(check.pids())
-    with proa(image_tar, "container") as box:
-        status, body = box.api("GET", "/proa/v1/engine")
-        assert status == 200
-        yield replace(box, extra={"before": before, "engine": body["Id"]})
-
-
-@pytest.fixture
-def player(shared: Box) -> Iterator[Player]:
-    """Someone who plays, in a calm engine; afterwards nothing is left."""
-    player = Player(shared, Round(0, "moment", "engine", 7, 0, False))
-    player.calm()
-    yield player
-    player.close()
-    assert judge.settled(shared) == []
+pytestmark = on("container")
 
 
 def stop(*pids: int) -> None:
@@ -211,7 +186,7 @@ def test_killed_again_and_again_while_it_starts(player: Player) -> None:
     stop(client.pid)
     processes.kill(player.engine())
     for number in range(12):
-        starter = player.box.popen("version")
+        starter = player.client("version")
         time.sleep(0.12 + number * 0.02)
         engine = processes.engine(player.run)
         if engine:
@@ -277,8 +252,7 @@ def test_an_import_that_its_engine_did_not_survive_leaves_nothing(player: Player
 
     before = files()
     data = image_tar.read_bytes() + bytes(1 << 20)
-    client = player.box.popen("import", "-", "half")
-    player.clients.append(client)
+    client = player.client("import", "-", "half", stdin=subprocess.PIPE)
     assert client.stdin
     client.stdin.write(data[: len(data) // 2])
     client.stdin.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from leaks import check
+from support import signals
 from support.box import IMAGE, Box, clean_environment, command, proa
 
 
@@ -47,8 +49,15 @@ def test_twenty_at_once_start_one(nowhere: dict[str, str]) -> None:
         pids = set(pool.map(one, range(20)))
     assert len(pids) == 1
     root = nowhere["PROA_ROOT"]
-    engines = [pid for pid in check.pids() if root in check.describe(pid) and "proa.engine.main" in check.describe(pid)]
-    assert engines == [int(pids.pop())]
+
+    def engines() -> list[int]:
+        told = {pid: check.describe(pid) for pid in check.pids()}
+        return [pid for pid, text in told.items() if root in text and "proa.engine.main" in text]
+
+    end = time.monotonic() + 10  # who was not the first may still be on its way out
+    while len(engines()) > 1 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert engines() == [int(pids.pop())]
 
 
 def test_first_answer_is_quick(nowhere: dict[str, str]) -> None:
@@ -179,6 +188,41 @@ def test_caller_does_not_lend_it_anything(nowhere: dict[str, str], tmp_path: Pat
     assert "SECRET_OF_MINE" not in Path(f"/proc/{pid}/environ").read_text()
     assert "Umask:\t0022" in Path(f"/proc/{pid}/status").read_text()
     assert os.getsid(pid) != os.getsid(0)
+
+
+def test_a_hostile_caller_s_signals_are_not_the_engine_s(nowhere: dict[str, str], image_tar: Path) -> None:
+    """Its parent ignores SIGCHLD, the C library's own two and others, and blocks some: it is started, works, and
+    neither engine nor spawner nor shim has any of that."""
+
+    def ours(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(signals.hostile([*command(), *arguments]), env=nowhere, capture_output=True, timeout=60)
+
+    done = ours("import", str(image_tar), IMAGE)
+    assert done.returncode == 0, done.stderr
+    flags = ["--isolation", "process", "--network", "none"]
+    inside = ours("run", "--rm", *flags, IMAGE, "sh", "-c", "grep Sig[BI] /proc/self/status; exit 7")
+    assert (inside.returncode, set(inside.stdout.split()[1::2])) == (7, {b"0" * 16})
+    id = ours("run", "-d", *flags, IMAGE, "sleep", "600").stdout.decode().strip()
+    engine = int(ours("engine", "pid").stdout)
+    shim = json.loads(Path(nowhere["PROA_ROOT"], "run", "containers", id, "state.json").read_text())["shim"]
+    others = [shim, *_children(engine)]
+    assert len(others) == 2 and shim not in _children(engine)
+    for pid, may in [(engine, PIPE | FILE_SIZE), *((pid, PIPE | FILE_SIZE | CHILD) for pid in others)]:
+        assert _signals(pid, "SigIgn") & ~may == _signals(pid, "SigBlk") == 0
+    assert ours("kill", id).returncode == 0
+    assert ours("wait", id).stdout == b"137\n"
+
+
+PIPE, FILE_SIZE, CHILD = (1 << number - 1 for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD))
+
+
+def _signals(pid: int, name: str) -> int:
+    """A set of signals in /proc/PID/status."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition(f"{name}:\t")[2].split()[0], 16)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_its_descriptors_do_not_grow(own: Box) -> None:

@@ -1,7 +1,8 @@
 """Other engines to compare with, fetched as Debian packages into a private folder: nothing is installed.
 
 dockerd runs in network and mount namespaces of its own, with every directory below one temporary folder and its
-cgroups below a parent of ours, so that ending it leaves nothing.
+cgroups below a parent of ours, so that ending it leaves nothing. It starts with clean signals: what it inherits ignored
+its containers have ignored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from . import signals
 
 PACKAGES = ("docker.io", "containerd", "runc", "crun", "tini", "busybox-static", "libyajl2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proa-tests"
@@ -133,7 +136,7 @@ def _start(folder: Path, parent: str, env: dict[str, str]) -> subprocess.Popen[b
     ]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            ["unshare", "--net", "--mount", str(tool("dockerd")), *map(str, arguments)],
+            signals.clean(["unshare", "--net", "--mount", str(tool("dockerd")), *map(str, arguments)]),
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=log,

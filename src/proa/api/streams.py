@@ -33,7 +33,7 @@ async def attach(engine: Engine, request: Request) -> Answer:
     """The client's connection becomes the program's streams."""
     container = engine.containers.all.find(request.name)
     container.may("attach")
-    terminal = container.record.config.tty
+    terminal, ran = container.record.config.tty, container.alive
     wanted = Attachment(
         stdin=request.flag("stdin") and container.record.config.open_stdin,
         stdout=request.flag("stdout"),
@@ -45,9 +45,9 @@ async def attach(engine: Engine, request: Request) -> Answer:
     )
 
     async def take(fd: int, early: bytes) -> None:
-        if container.alive:
+        if ran:
             await asyncio.sleep(HEAD_SECONDS)
-        await engine.containers.life.attach(container, _with(wanted, early), fd)
+        await engine.containers.life.attach(container, _with(wanted, early), fd, ran=ran)
 
     return Hijack(take, content_type(request, terminal), not terminal)
 

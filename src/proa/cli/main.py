@@ -38,6 +38,7 @@ def main() -> "NoReturn":
     _descriptors()
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored by our parent, no child of ours could be waited for
     code = run(sys.argv[1:])
     if "coverage" in sys.modules:
         sys.exit(code)

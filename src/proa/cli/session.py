@@ -23,6 +23,7 @@ else:
 
 NEVER = "0001-01-01T00:00:00Z"
 _ATTEMPTS = 3
+_QUIET = 1.0  # s without a byte from a stream that has ended, or waits for a start that nobody asked for
 
 
 class Ended(Exception):
@@ -104,6 +105,8 @@ class Session:
                 waiter = self.wait("" if start else "not-running")
                 if start:
                     self._start(waiter)
+                elif not self._state().get("Running"):
+                    pump.stream.sock.settimeout(_QUIET)
                 return waiter, pump
             except EngineGone:
                 if start and self._ran():

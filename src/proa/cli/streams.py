@@ -86,7 +86,7 @@ class Pump:
         while True:
             try:
                 count = self.stream.sock.recv_into(view)
-            except ConnectionResetError:
+            except (ConnectionResetError, TimeoutError):
                 return
             if not count:
                 return

@@ -26,6 +26,7 @@ DEADLINE = 30.0  # s: a machine under load, precompiling for the first time
 _STEP = 3  # ms between two looks at the socket
 _ABANDONED = 0.5  # s without anybody holding the lock: no engine is coming
 _SAID_MAX = 1 << 14
+_FIXED = (_signal.SIGKILL, _signal.SIGSTOP)
 _KEPT = frozenset(b"PATH LANG LC_ALL TZ TMPDIR HOME XDG_RUNTIME_DIR XDG_DATA_HOME".split())
 
 
@@ -73,8 +74,7 @@ class _Start:
 
     def _failed(self) -> bool:
         if self.status is None:
-            pid, code = posix.waitpid(self.child, posix.WNOHANG)
-            self.status = posix.waitstatus_to_exitcode(code) if pid else None
+            self.status = _ended(self.child)
         if self.status:
             return True
         if not self.detached or _held(self.host.places.lock):
@@ -111,23 +111,24 @@ def _spawn(host: "Host") -> tuple[int, int]:
     try:
         child = posix.fork()
         if not child:
-            _become(argv, environment, writer, before)
+            _become(argv, environment, writer)
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         posix.close(writer)
     return child, reader
 
 
-def _become(argv: list[str], environment: dict[bytes, bytes], writer: int, mask: "set[int]") -> "NoReturn":
-    """In the child: no signal handler of ours runs here, only descriptors 0 to 2 stay open."""
+def _become(argv: list[str], environment: dict[bytes, bytes], writer: int) -> "NoReturn":
+    """In the child: no signal is handled, ignored or blocked because it is here; only descriptors 0 to 2 stay open.
+    The C library's own two signals are the engine's to reset: that takes more than a light program has."""
     try:
         for number in _signal.valid_signals():
-            if callable(_signal.getsignal(number)):
+            if number not in _FIXED and _signal.getsignal(number) is not _signal.SIG_DFL:
                 _signal.signal(number, _signal.SIG_DFL)
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         for source, fd in ((null, 0), (null, 1), (writer, 2)):
             posix.dup2(source, fd)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         posix.execve(argv[0], argv, environment)
     except OSError as problem:
         posix.write(2, f"{argv[0]}: {problem.strerror} [engine-start]\n".encode("utf-8", "surrogateescape"))
@@ -139,6 +140,16 @@ def _environment() -> dict[bytes, bytes]:
     """What of ours the engine may see: whoever happens to start it lends it no secrets (/proc/PID/environ stays)."""
     ours = posix.environ
     return {name: ours[name] for name in ours if name in _KEPT or name.startswith(f"{NAME.upper()}_".encode())}
+
+
+def _ended(child: int) -> "int | None":
+    """Exit code of a child, None while it runs. One that is reaped elsewhere (SIGCHLD is ignored in the program that
+    we are part of) counts as 0: its words and the lock tell the rest."""
+    try:
+        pid, code = posix.waitpid(child, posix.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return posix.waitstatus_to_exitcode(code) if pid else None
 
 
 def _connect(path: str) -> Connection | None:

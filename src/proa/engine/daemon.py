@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import resource
-import signal
 import sys
 from typing import NoReturn
 
@@ -66,7 +65,7 @@ def _wait(reader: int) -> NoReturn:
 
 
 def settle(log: str, keep: int) -> list[int]:
-    """cwd /, umask 022, an allow-listed environment, default signals, stdio on ``log``, no descriptor but ``keep``.
+    """cwd /, umask 022, an allow-listed environment, stdio on ``log``, no descriptor but ``keep``.
 
     NOFILE is raised for this process; the [soft, hard] limit before is returned.
     """
@@ -74,10 +73,6 @@ def settle(log: str, keep: int) -> list[int]:
     os.umask(0o022)
     for name in [name for name in os.environ if name not in KEPT and not name.startswith("PROA_")]:
         del os.environ[name]
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     stdio(log)
     _close_others(keep)
     return raise_nofile()
@@ -86,7 +81,6 @@ def settle(log: str, keep: int) -> list[int]:
 def plain() -> list[int]:
     """In the foreground only what cannot be left: umask and the limit of open files."""
     os.umask(0o022)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     return raise_nofile()
 
 

@@ -261,8 +261,9 @@ class Lifecycle:
 
     # attach, resize
 
-    async def attach(self, container: Container, attachment: Attachment, fd: int) -> None:
-        """Give a client's socket to what runs, or keep it for the next start. ``fd`` is ours from now on."""
+    async def attach(self, container: Container, attachment: Attachment, fd: int, *, ran: bool = False) -> None:
+        """Give a client's socket to what runs, or keep it for the next start. Of what ``ran`` when the client asked and
+        has ended since, the stream has ended too. ``fd`` is ours from now on."""
         try:
             if attachment.logs and not container.alive and replay.is_long(self._launch.log_path(container)):
                 # who reads it slowly, or never, must not keep others from the container
@@ -273,9 +274,15 @@ class Lifecycle:
                 with self._events.change() as change:
                     change.event("container", "attach", container.id, container.attributes)
                 if not container.alive:
-                    await self._attach_later(container, attachment, fd)
+                    await self._attach_later(container, replace(attachment, stream=attachment.stream and not ran), fd)
                     return
                 await self._launch.hull(container).attach(self._handle(container), "", attachment, fd)
+        except NotFound:
+            if not ran:
+                raise
+        except Conflict as problem:
+            if not (ran and problem.code == "container-not-running"):
+                raise
         finally:
             os.close(fd)
 

@@ -81,7 +81,7 @@ def _run(places: locations.Places, report: daemon.Report, *, foreground: bool) -
         return 0
     from . import service  # asyncio and all the rest: only who is the engine pays for it
 
-    return service.serve(places, nofile, report.ready)
+    return service.serve(places, nofile, report.ready, foreground=foreground)
 
 
 def _make(path: str) -> None:

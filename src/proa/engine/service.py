@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..linux import signals
 from .wiring import Engine
 
 if TYPE_CHECKING:
@@ -18,10 +19,24 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 
 
-def serve(places: Places, nofile: list[int], ready: Callable[[], None]) -> int:
-    """Serve until told to end; ``ready`` is called once requests are answered. Raises ProaError, OSError."""
+def serve(places: Places, nofile: list[int], ready: Callable[[], None], *, foreground: bool = False) -> int:
+    """Serve until told to end; ``ready`` is called once requests are answered. Raises ProaError, OSError.
+
+    ``foreground``: what nohup(1) or a shell ignores for us stays ignored."""
+    _clean_signals((signal.SIGHUP, signal.SIGQUIT) if foreground else ())
     asyncio.run(_serve(places, nofile, ready))
     return 0
+
+
+def _clean_signals(keep: tuple[int, ...]) -> None:
+    """Nothing of a caller's: with SIGCHLD ignored no child could be waited for, and the C library's own signals (32 and
+    33) would be ignored in every program that we start. Two that would end us are errors of a write instead."""
+    kept = {number: signal.getsignal(number) for number in keep}
+    signals.reset()
+    for number, disposition in kept.items():
+        signal.signal(number, disposition)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 async def _serve(places: Places, nofile: list[int], ready: Callable[[], None]) -> None:

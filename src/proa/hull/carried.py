@@ -139,7 +139,7 @@ class CarriedHull:
                 **wanted,
             )
         except messages.Gone as problem:
-            raise Conflict(f"container {handle.id} is not running") from problem
+            raise _not_running(handle) from problem
         return int(reply["pid"])
 
     async def resize(self, handle: Handle, target: str, height: int, width: int) -> None:
@@ -286,7 +286,7 @@ class CarriedHull:
         reply = await handle.link.request(op, fds, **fields)
         if "error" in reply:
             if reply["error"].get("kind") == "not-running":
-                raise Conflict(f"container {handle.id} is not running", code="container-not-running", input=handle.id)
+                raise _not_running(handle)
             raise Refused(str(reply["error"].get("kind", "internal")), text(reply["error"].get("text", "")))
         return reply
 
@@ -295,7 +295,7 @@ class CarriedHull:
         try:
             await self._ask(handle, op, fds, **fields)
         except messages.Gone as problem:
-            raise Conflict(f"container {handle.id} is not running") from problem
+            raise _not_running(handle) from problem
 
 
 _TASKS: set[asyncio.Future[None]] = set()
@@ -304,6 +304,10 @@ _TASKS: set[asyncio.Future[None]] = set()
 async def _end_leftovers(handle: Carried) -> None:
     if leftovers.exist(handle.state):
         await asyncio.to_thread(leftovers.end, handle.state)
+
+
+def _not_running(handle: Handle) -> Conflict:
+    return Conflict(f"container {handle.id} is not running", code="container-not-running", input=handle.id)
 
 
 def _born(handle: Carried) -> int:

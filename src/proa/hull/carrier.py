@@ -37,6 +37,9 @@ Streams (``stdio.Streams``, one per program), either form for each stream:
 pushed is served completely. For descriptors the shim reads what is there after host.exited, then closes.
 """
 
+STATUS = {"not-found": 127, "not-executable": 126, "denied": 126}
+"""Exit status of a program that could not be started, by its Failure's kind; else 128, or 126 for an exec."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
 
     Done = Callable[[Failure | None, int], None]
     """Called once with (failure, 0) or (None, pid)."""
+
+    Frozen = Callable[[Failure | None], None]
+    """Called once, when it is so, or with why it will not be."""
 
     class Host(Protocol):
         """The shim, as a carrier sees it."""
@@ -85,8 +91,8 @@ if TYPE_CHECKING:
 
         def resize(self, target: str, height: int, width: int) -> None: ...
 
-        def freeze(self, frozen: bool) -> None:
-            """Stop or continue everything inside; returns once that is so."""
+        def freeze(self, frozen: bool, done: Frozen) -> None:
+            """Stop or continue everything inside; ``done`` as with ``start``, but without a pid."""
             ...
 
         def end(self) -> None:

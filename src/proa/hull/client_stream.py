@@ -12,13 +12,14 @@ import _socket
 from ..dockerapi import frames
 from . import follow
 from . import loop as loops
-from .detach import Detector
+from .detach import Detector, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .follow import Reader
     from .log import JsonLog
     from .loop import Loop
+    from .messages import Message
     from .stdin import Input
     from .stdio import Streams
 
@@ -50,6 +51,19 @@ class Wants:
         self.stream = stream
         self.mux = mux
         self.keys = keys
+
+    @classmethod
+    def of(cls, message: "Message") -> "Wants":
+        """What an attach, or an exec, asks for. Raises ValueError: the detach keys are none."""
+        return cls(
+            stdin=bool(message.get("stdin")),
+            stdout=bool(message.get("stdout")),
+            stderr=bool(message.get("stderr")),
+            logs=bool(message.get("logs")),
+            stream=bool(message.get("stream", True)),
+            mux=bool(message.get("mux")),
+            keys=parse(message.get("detach_keys") or ""),
+        )
 
 
 class Client:

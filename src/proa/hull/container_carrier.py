@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..runtime.messages import Order
     from ..runtime.parent import Init
     from .bundle import Bundle
-    from .carrier import Done, Host
+    from .carrier import Done, Frozen, Host
     from .stdio import Streams
 
 _SIGKILL = 9
@@ -115,7 +115,7 @@ class ContainerCarrier:
             return
         pidfd.signal(child.pidfd, number)
         if number == _SIGKILL and not target and self._frozen:
-            self.freeze(False)
+            self._freeze(False)
 
     def resize(self, target: str, height: int, width: int) -> None:
         """See ``carrier``. What is asked before the start is done then."""
@@ -126,8 +126,12 @@ class ContainerCarrier:
         elif child.master >= 0:
             fcntl.ioctl(child.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
-    def freeze(self, frozen: bool) -> None:
+    def freeze(self, frozen: bool, done: "Frozen") -> None:
         """See ``carrier``."""
+        self._freeze(frozen)
+        done(None)
+
+    def _freeze(self, frozen: bool) -> None:
         if self._group is None or not self._bundle["cgroup"]["version"]:
             raise Refusal("host-cannot", "this host has no cgroup that could freeze")
         self._group.freeze(frozen)
@@ -140,7 +144,7 @@ class ContainerCarrier:
         if self._group is not None:
             self._group.kill()
             if self._frozen:
-                self.freeze(False)
+                self._freeze(False)
 
     def cleanup(self) -> None:
         """See ``carrier``."""

@@ -4,6 +4,7 @@ Everything blocks; an engine calls it in a thread. A process is only ever signal
 its start time, a cgroup is only touched below our own directory.
 """
 
+import errno
 import os
 import time
 
@@ -63,4 +64,15 @@ def kill(pid: int, started: int) -> None:
 
 def _alive(state: "dict[str, Any]") -> bool:
     pid, started = int(state.get("pid", 0)), int(state.get("pid_start", 0))
-    return pid > 0 and started > 0 and records.started(pid) == started
+    return pid > 0 and started > 0 and records.started(pid) == started and not _spent(pid)
+
+
+def _spent(pid: int) -> bool:
+    """Whether it has given back its memory, descriptors and namespaces already, and only waits, as the init of a pid
+    namespace does, for its last processes to be reaped: by process 1, once their shim is dead, which may take its time.
+    """
+    try:
+        os.readlink(f"/proc/{pid}/ns/mnt")
+    except OSError as problem:
+        return problem.errno in (errno.ENOENT, errno.ESRCH)
+    return False

@@ -9,9 +9,10 @@ import _socket
 import os
 import time
 
-from . import carrier, carriers, connection, detach, messages, records
+from . import carrier, carriers, connection, messages, records
 from .client_stream import Wants
 from .connection import Connection
+from .execs import Execs
 from .farewell import Farewell
 from .log import JsonLog
 from .loop import Loop
@@ -19,32 +20,14 @@ from .stdio import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .bundle import Bundle
     from .carrier import Failure
     from .messages import Message
 
-BACKGROUND = 2.0  # seconds that an exec's stream stays open for what it left in the background; dockerd's number
-ENDED_KEPT = 64  # execs that have ended, whose exit codes the next engine is told
-_STATUS = {"not-found": 127, "not-executable": 126, "denied": 126}
-_MAY_WAIT = ("exec", "signal", "freeze", "start")  # worked off once a start under way is through
-
-
-class Exec:
-    """One more program beside the container's."""
-
-    __slots__ = ("pid", "running", "status", "streams")
-
-    def __init__(self, streams: Streams) -> None:
-        self.streams: "Streams | None" = streams
-        self.running = True
-        self.pid = 0
-        self.status = 0
-
-    def state(self) -> "dict[str, object]":
-        """ExecState (hull/messages)."""
-        return {"running": self.running, "pid": self.pid, "status": self.status}
+_MAY_WAIT = ("exec", "signal", "freeze", "start")  # worked off once a start, or a freeze, under way is through
 
 
 class Shim:
@@ -60,8 +43,8 @@ class Shim:
         self._facts: "dict[str, Any]" = {}
         self._oom = False
         self._exit: "dict[str, object] | None" = None
-        self._execs: "dict[str, Exec]" = {}
-        self._starting = False
+        self._execs = Execs(self.loop, self._tell, self._check_over)
+        self._busy = False
         self._waiting: "list[tuple[Connection, Message, list[int]]]" = []
         self._connections: "list[Connection]" = []
         self._over = False
@@ -117,7 +100,7 @@ class Shim:
     def exited(self, target: str, status: int, error: str = "") -> None:
         """A program has ended. See ``carrier.Host``."""
         if target:
-            self._exec_exited(target, status)
+            self._execs.exited(target, status)
         elif self._exit is None:
             self._end(status, error)
 
@@ -145,14 +128,14 @@ class Shim:
                 "pid": self._pid,
                 "started": self._started,
                 "exit": self._exit,
-                "execs": {name: one.state() for name, one in self._execs.items()},
+                "execs": self._execs.states(),
                 "hull": self._facts,
             }
         )
 
     def _disconnected(self, link: Connection) -> None:
         self._connections.remove(link)
-        if not self._connections and self._status == "created" and not self._starting and self._exit is None:
+        if not self._connections and self._status == "created" and not self._busy and self._exit is None:
             self._give_up()
 
     def _give_up(self) -> None:
@@ -168,7 +151,7 @@ class Shim:
             link.send(message)
 
     def _on_message(self, link: Connection, message: "Message", fds: "list[int]") -> None:
-        if self._starting and message.get("op") in _MAY_WAIT:
+        if self._busy and message.get("op") in _MAY_WAIT:
             self._waiting.append((link, message, fds))
             return
         operation = _OPERATIONS.get(str(message.get("op")))
@@ -197,30 +180,29 @@ class Shim:
     def _start(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         if self._status != "created":
             raise carrier.Refusal("invalid", f"container is {self._status}")
-        self._starting = True
+        self._busy = True
 
         def done(failure: "Failure | None", pid: int) -> None:
-            self._starting = False
+            self._busy = False
             if failure is not None:
                 self._refuse(link, message, failure)
-                self._end(_STATUS.get(failure["kind"], 128), failure["text"])
+                self._end(carrier.STATUS.get(failure["kind"], 128), failure["text"])
             elif self._exit is None:
                 self._pid, self._started, self._status = pid, time.time_ns(), "running"
                 self._reply(link, message, pid=pid, started=self._started, hull=self._facts)
-            waiting, self._waiting = self._waiting, []
-            for held in waiting:
-                self._on_message(*held)
+            self._go_on()
 
-        try:
-            self._carrier.start(self._streams, done)
-        except carrier.Refusal as refusal:
-            done({"kind": refusal.kind, "text": refusal.text}, 0)
-        except OSError as problem:
-            done({"kind": "internal", "text": str(problem)}, 0)
+        _attempt(lambda: self._carrier.start(self._streams, done), lambda failure: done(failure, 0))
+
+    def _go_on(self) -> None:
+        """What had to wait is worked off, until something has to be waited for again."""
+        waiting, self._waiting = self._waiting, []
+        for held in waiting:
+            self._on_message(*held)
 
     def _attach(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         streams = self._target(message["target"])
-        wants = _wants(message)
+        wants = Wants.of(message)
         if not fds:
             raise carrier.Refusal("invalid", "no socket came along")
         streams.attach(fds.pop(0), wants, message.get("early", "").encode("latin-1"))
@@ -232,41 +214,16 @@ class Shim:
             raise carrier.Refusal(
                 "invalid", f"Container {self._bundle['id']} is paused, unpause the container before exec"
             )
-        name = message["exec"]
-        if name in self._execs:
-            raise carrier.Refusal("invalid", f"exec {name} exists")
-        wants = _wants(message)
-        streams = Streams(
-            self.loop,
-            terminal=bool(message.get("terminal")),
-            stdin=wants.stdin,
-            stdin_once=True,
-            detached=lambda: self._tell({"op": "detached", "target": name}),
-        )
-        client = fds.pop(0) if fds else -1
-        early = message.get("early", "").encode("latin-1")
-        one = self._execs[name] = Exec(streams)
+        process = message["process"]
 
-        def done(failure: "Failure | None", pid: int) -> None:
+        def answer(failure: "Failure | None", pid: int) -> None:
             if failure is not None:
-                if client >= 0:
-                    os.close(client)  # not shut down: the engine still has words for it
                 self._refuse(link, message, failure)
-                self._exec_exited(name, _STATUS.get(failure["kind"], 126))
-                return
-            one.pid = pid
-            self._reply(link, message, pid=pid)
-            if client >= 0:
-                streams.attach(client, wants, early)
-            elif wants.stdin:
-                streams.input.end()
+            else:
+                self._reply(link, message, pid=pid)
 
-        try:
-            self._carrier.exec(name, message["process"], streams, done)
-        except carrier.Refusal as refusal:
-            done({"kind": refusal.kind, "text": refusal.text}, 0)
-        except OSError as problem:
-            done({"kind": "internal", "text": str(problem)}, 0)
+        streams, done = self._execs.add(message, fds, answer)
+        _attempt(lambda: self._carrier.exec(message["exec"], process, streams, done), lambda failure: done(failure, 0))
 
     def _resize(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         self._target(message["target"])
@@ -282,16 +239,25 @@ class Shim:
     def _freeze(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         self._alive()
         frozen = bool(message["frozen"])
-        self._carrier.freeze(frozen)
-        self._status = "paused" if frozen else "running"
-        self._reply(link, message)
+        self._busy = True
+
+        def done(failure: "Failure | None") -> None:
+            self._busy = False
+            if failure is not None:
+                self._refuse(link, message, failure)
+            else:
+                self._status = "paused" if frozen else "running"
+                self._reply(link, message)
+            self._go_on()
+
+        _attempt(lambda: self._carrier.freeze(frozen, done), done)
 
     def _end_all(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         if message.get("created") and self._status in ("running", "paused"):
             self._reply(link, message, pid=self._pid, started=self._started, hull=self._facts)
             return
         self._reply(link, message)
-        if self._status == "created" and not self._starting:
+        if self._status == "created" and not self._busy:
             self._end(137, "never started")
         elif self._exit is None:
             self._carrier.end()
@@ -304,45 +270,18 @@ class Shim:
         """The streams of "" or of an exec that runs."""
         if not name and self._exit is None:
             return self._streams
-        one = self._execs.get(name) if name else None
-        if one is None or not one.running or one.streams is None:
+        streams = self._execs.streams(name) if name else None
+        if streams is None:
             raise carrier.Refusal("not-running", f"{name or 'container'} is not running")
-        return one.streams
+        return streams
 
     # ends
-
-    def _exec_exited(self, name: str, status: int) -> None:
-        one = self._execs.get(name)
-        if one is None or not one.running or one.streams is None:
-            return
-        one.running, one.status = False, status
-
-        def announce() -> None:
-            self._tell({"op": "exec-exited", "exec": name, "status": status})
-
-        def done() -> None:
-            one.streams = None
-            self._forget_execs()
-            self._check_over()
-
-        streams = one.streams
-        farewell = Farewell(self.loop, streams, announce, done)
-        if self._exit is not None or streams.settle(farewell.begin):
-            farewell.begin()
-        else:
-            self.loop.after(BACKGROUND, farewell.begin)
-
-    def _forget_execs(self) -> None:
-        """The last ones that ended stay known: an engine that was told may have died before it took note."""
-        for name in [name for name, one in self._execs.items() if one.streams is None][:-ENDED_KEPT]:
-            del self._execs[name]
 
     def _end(self, status: int, error: str) -> None:
         ended = {"status": status, "oom": self._oom, "started": self._started, "finished": time.time_ns()}
         self._exit = {**ended, "error": error}
-        for name in list(self._execs):
-            self._exec_exited(name, 137)
-        self._exit["execs"] = {name: one.state() for name, one in self._execs.items()}
+        self._execs.end()
+        self._exit["execs"] = self._execs.states()
         Farewell(self.loop, self._streams, self._announce, self._check_over, self._drained).begin()
 
     def _drained(self) -> None:
@@ -373,7 +312,7 @@ class Shim:
         self._check_over()
 
     def _check_over(self) -> None:
-        if self._over and not self._streams.clients and not any(one.streams for one in self._execs.values()):
+        if self._over and not self._streams.clients and not self._execs.clients:
             self.loop.stop()
 
 
@@ -388,16 +327,14 @@ _OPERATIONS = {
 }
 
 
-def _wants(message: "Message") -> Wants:
-    return Wants(
-        stdin=bool(message.get("stdin")),
-        stdout=bool(message.get("stdout")),
-        stderr=bool(message.get("stderr")),
-        logs=bool(message.get("logs")),
-        stream=bool(message.get("stream", True)),
-        mux=bool(message.get("mux")),
-        keys=detach.parse(message.get("detach_keys") or ""),
-    )
+def _attempt(work: "Callable[[], None]", failed: "Callable[[Failure], None]") -> None:
+    """Have a carrier do something that it answers for itself, unless it raises."""
+    try:
+        work()
+    except carrier.Refusal as refusal:
+        failed({"kind": refusal.kind, "text": refusal.text})
+    except OSError as problem:
+        failed({"kind": "internal", "text": str(problem)})
 
 
 def unlink(path: str) -> None:

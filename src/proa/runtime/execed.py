@@ -7,11 +7,10 @@ inside has, so it is not dumpable and keeps no descriptor of its parent's.
 import gc
 import os
 
-from ..linux import close_range, namespaces, prctl, scm, signals
+from ..linux import close_range, namespaces, prctl, signals
 from . import console, messages
 from .failure import of_setup
 from .init import join_cgroups, set_oom_score, tell
-from .messages import StartFailure
 from .process import Change
 
 TYPE_CHECKING = False
@@ -39,14 +38,8 @@ def main(
     signals.reset()
     try:
         _story(channel, init, flags, order, stdio, joins)
-    except scm.Gone:
-        return
-    except StartFailure as failure:
-        tell(channel, failure)
-    except OSError as problem:
-        tell(channel, StartFailure("internal", str(problem)))
-    except Exception as problem:  # a bug of ours must reach the parent as words, not as a silent death
-        tell(channel, StartFailure("internal", f"{type(problem).__name__}: {problem}"))
+    except Exception as problem:  # a bug of ours too must reach the parent as words, not as a silent death
+        tell(channel, problem)
 
 
 def _story(

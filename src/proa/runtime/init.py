@@ -46,18 +46,18 @@ def main(channel: "_socket.socket", own: int, born_with: "Orders | None" = None,
         if not own & namespaces.CLONE_NEWNS:
             raise StartFailure("invalid", "a container needs a mount namespace of its own")
         _story(channel, order, stdio, joins)
-    except scm.Gone:
-        return
-    except StartFailure as failure:
-        tell(channel, failure)
-    except OSError as problem:
-        tell(channel, StartFailure("internal", str(problem)))
-    except Exception as problem:  # a bug of ours must reach the parent as words, not as a silent death
-        tell(channel, StartFailure("internal", f"{type(problem).__name__}: {problem}"))
+    except Exception as problem:  # a bug of ours too must reach the parent as words, not as a silent death
+        tell(channel, problem)
 
 
-def tell(channel: "_socket.socket", failure: StartFailure) -> None:
-    """Send a failure; a parent that is gone needs none."""
+def tell(channel: "_socket.socket", problem: Exception) -> None:
+    """Say why the program will not run; a parent that is gone needs no words."""
+    if isinstance(problem, StartFailure):
+        failure = problem
+    elif isinstance(problem, OSError):
+        failure = StartFailure("internal", str(problem))
+    else:
+        failure = StartFailure("internal", f"{type(problem).__name__}: {problem}")
     try:
         messages.send_failed(channel, failure)
     except (scm.Gone, OSError):

@@ -115,6 +115,24 @@ def test_attach_gives_the_socket_away(tmp_path: Path, lines: tuple[str, ...]) ->
     play(tmp_path, story)
 
 
+def test_a_program_that_ends_behind_an_attach_s_head_ends_the_stream(tmp_path: Path) -> None:
+    """The head is out and says that it runs; between it and the stream the program ends."""
+
+    async def story(client: Client, engine: Engine, hull: FakeHull) -> None:
+        id = await client.create()
+        await client.call("POST", f"/containers/{id}/start")
+        other = await client.another()
+        other.request("POST", f"/containers/{id}/attach?stream=1&stdout=1", None, *UPGRADE)
+        assert (await other.head()).status == 101
+        hull.handles[id].end(7)
+        assert await asyncio.wait_for(other.reader.read(), 5) == b""
+        await other.close()
+        assert not hull.handles[id].attached
+        await client.call("DELETE", f"/containers/{id}")
+
+    play(tmp_path, story)
+
+
 def test_content_types_of_streams(tmp_path: Path) -> None:
     async def story(client: Client, engine: Engine, hull: FakeHull) -> None:
         for tty, version, kind in ((False, "1.42", "multiplexed"), (False, "1.41", "raw"), (True, "1.45", "raw")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import struct
 import subprocess
 import time
@@ -431,6 +432,27 @@ def test_a_start_that_the_engine_died_over(fake: Any, cli: Any, started: str | N
     fake.on["GET", "/containers/a/json"] = inspect
     done = cli("start", "a")
     assert (done.returncode, done.stdout, len(asks)) == (0, b"a\n", tries)
+
+
+def test_who_attached_too_late_is_told_the_exit_code(fake: Any, cli: Any) -> None:
+    """It ran when it was asked about and had ended when the stream was: that one waits for another start."""
+    states = iter([True, False, False])
+
+    def state(asked: Any) -> None:
+        running = {"Running": next(states), "Paused": False, "ExitCode": 7, "StartedAt": "2026-01-01T00:00:00Z"}
+        config = {"Tty": False, "OpenStdin": False}
+        asked.answer(200, {"Id": "a" * 64, "State": running, "Config": config})
+
+    def attach(asked: Any) -> None:
+        poll = select.poll()
+        poll.register(asked.upgrade(), 0)
+        poll.poll(30_000)  # nothing happens here until it hangs up
+
+    fake.on["GET", "/containers/a/json"] = fake.on["GET", f"/containers/{'a' * 64}/json"] = state
+    fake.on["POST", f"/containers/{'a' * 64}/attach"] = attach
+    fake.on["POST", f"/containers/{'a' * 64}/wait"] = lambda asked: asked.answer(200, {"StatusCode": 7})
+    done = cli("attach", "--no-stdin", "a")
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"")
 
 
 def test_who_only_attached_gets_nothing_old_from_the_next_engine(fake: Any, cli: Any) -> None:

@@ -214,6 +214,35 @@ def test_removal_hangs_up_on_who_waits_for_a_start(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("moment", ["ended", "removed", "ending"])
+def test_who_attached_to_what_has_ended_meanwhile_sees_its_end(tmp_path: Path, moment: str) -> None:
+    """It ran when the client asked: nobody waits for another start, and nothing is said in the place of output."""
+
+    async def story(engine: Engine, hull: FakeHull) -> None:
+        container, _ = await engine.containers.create("", body())
+        await engine.containers.life.start(container)
+        if moment == "ending":  # the shim is dead, the engine has not heard of it
+
+            async def attach(*_: object) -> None:
+                raise Conflict("not running", code="container-not-running")
+
+            hull.attach = attach  # type: ignore[assignment]
+        else:
+            hull.handles[container.id].end(7)
+            await container.next_exit()
+        if moment == "removed":
+            await engine.containers.life.remove(container)
+        ours, theirs = socket.socketpair()
+        await engine.containers.life.attach(container, ATTACHMENT, theirs.detach(), ran=True)
+        assert ours.recv(10) == b""
+        assert not container.pending
+        ours.close()
+        if moment != "removed":
+            await engine.containers.life.remove(container, force=True)
+
+    play(tmp_path, story)
+
+
 def test_a_client_that_left_is_not_kept(tmp_path: Path) -> None:
     async def story(engine: Engine, hull: FakeHull) -> None:
         container, _ = await engine.containers.create("", body())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from proa.hull import carriers, farewell, messages, shim
+from proa.hull import carriers, execs, farewell, messages, shim
 from proa.hull.carrier import Refusal
 
 
@@ -26,6 +26,8 @@ class FakeCarrier:
         self.done: Callable[..., None] | None = None
         self.streams: Any = None
         self.execs: dict[str, tuple[Any, Callable[..., None]]] = {}
+        self.frozen: Callable[..., None] = lambda _failure: None
+        self.stiff = False
 
     def start(self, streams: Any, done: Callable[..., None]) -> None:
         self.asked.append("start")
@@ -46,10 +48,11 @@ class FakeCarrier:
     def resize(self, target: str, height: int, width: int) -> None:
         self.asked.append(("resize", target, height, width))
 
-    def freeze(self, frozen: bool) -> None:
-        if frozen == "never":
+    def freeze(self, frozen: bool, done: Callable[..., None]) -> None:
+        if self.stiff:
             raise Refusal("host-cannot", "no freezer")
         self.asked.append(("freeze", frozen))
+        self.frozen = done
 
     def end(self) -> None:
         self.asked.append("end")
@@ -285,7 +288,7 @@ def test_execs(stage: Stage) -> None:
     assert stage.heard() == [{"op": "exec-exited", "exec": "e", "status": 4}]
     assert ours.recv(10) == b"hi"
     assert ours.recv(10) == b""
-    assert stage.shim._execs["e"].streams is None
+    assert stage.shim._execs.known["e"].streams is None
 
 
 def test_an_exec_that_ended_unseen_is_told_in_the_next_hello(stage: Stage) -> None:
@@ -306,7 +309,7 @@ def test_an_exec_that_ended_unseen_is_told_in_the_next_hello(stage: Stage) -> No
 
 
 def test_only_the_last_execs_that_ended_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shim, "ENDED_KEPT", 2)
+    monkeypatch.setattr(execs, "ENDED_KEPT", 2)
     stage.started()
     for name in "abcd":
         stage.ask("exec", exec=name, process={})
@@ -355,18 +358,18 @@ def test_a_refused_exec_leaves_the_socket_alone(stage: Stage) -> None:
         ({"op": "attach", "target": ""}, "invalid"),
         ({"op": "attach", "target": "", "detach_keys": "ctrl-ö"}, "invalid"),
         ({"op": "start"}, "invalid"),
-        ({"op": "freeze", "frozen": "never"}, None),
+        ({"op": "freeze"}, "invalid"),
+        ({"op": "exec", "exec": "e"}, "invalid"),
     ],
 )
-def test_nonsense_is_answered(stage: Stage, message: dict[str, Any], kind: str | None) -> None:
+def test_nonsense_is_answered(stage: Stage, message: dict[str, Any], kind: str) -> None:
     stage.started()
     op = message.pop("op")
     n = stage.ask(op, **message)
     (reply,) = stage.heard()
     assert reply["n"] == n
-    if kind:
-        assert reply["error"]["kind"] == kind
-        assert reply["error"]["text"]
+    assert reply["error"]["kind"] == kind
+    assert reply["error"]["text"]
 
 
 def test_nothing_runs_and_the_engine_dies(stage: Stage) -> None:
@@ -400,9 +403,41 @@ def test_one_who_runs_is_left_alone(stage: Stage) -> None:
 
 def test_freeze_is_remembered(stage: Stage) -> None:
     stage.started()
-    stage.ask("freeze", frozen=True)
-    stage.turn()
+    n = stage.ask("freeze", frozen=True)
+    assert stage.heard() == []
+    stage.carrier.frozen(None)
+    assert stage.heard() == [{"op": "reply", "n": n}]
     assert stage.heard(stage.connect())[0]["status"] == "paused"
+
+
+def test_while_it_freezes_only_signals_and_execs_wait(stage: Stage) -> None:
+    client = stage.started().client()
+    stage.heard()
+    first = stage.ask("freeze", frozen=True)
+    second = stage.ask("signal", target="", signal=15)
+    third = stage.ask("freeze", frozen=False)
+    stage.turn()
+    stage.carrier.streams.output(1, b"it is served as ever")
+    stage.turn()
+    assert client.recv(100) == b"it is served as ever"
+    assert stage.carrier.asked[-1] == ("freeze", True)
+    stage.carrier.frozen(None)
+    assert stage.carrier.asked[-2:] == [("signal", "", 15), ("freeze", False)]
+    assert [reply["n"] for reply in stage.heard()] == [first, second]
+    stage.carrier.frozen({"kind": "internal", "text": "stuck"})
+    (reply,) = stage.heard()
+    assert (reply["n"], reply["error"]["text"]) == (third, "stuck")
+    assert stage.heard(stage.connect())[0]["status"] == "paused"
+
+
+def test_who_cannot_freeze_says_so(stage: Stage) -> None:
+    stage.started().carrier.stiff = True
+    stage.ask("freeze", frozen=True)
+    (reply,) = stage.heard()
+    assert reply["error"]["kind"] == "host-cannot"
+    stage.ask("signal", target="", signal=15)
+    stage.turn()
+    assert stage.carrier.asked[-1] == ("signal", "", 15)
 
 
 def test_an_engine_that_does_not_read_stops_nobody(stage: Stage) -> None:

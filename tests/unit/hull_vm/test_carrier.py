@@ -34,14 +34,16 @@ class Machine:
         self.sent: list[dict[str, Any]] = []
         self.killed = self.silent = self.closed = False
         self.frozen: list[bool] = []
+        self.freezes: list[Any] = []
         Machine.made.append(self)
 
     def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
 
     def flush(self) -> None: ...
-    def freeze(self, frozen: bool) -> None:
+    def freeze(self, frozen: bool, done: Any) -> None:
         self.frozen.append(frozen)
+        self.freezes.append(done)
 
     def kill(self) -> None:
         self.killed = True
@@ -155,6 +157,12 @@ class Scene:
     def say(self, **message: Any) -> None:
         self.carrier.heard(0, message)
 
+    def freeze(self, frozen: bool) -> list[Any]:
+        """What is told of it, from now on."""
+        told: list[Any] = []
+        self.carrier.freeze(frozen, told.append)
+        return told
+
     def run(self) -> None:
         self.carrier.restored()
         self.say(op="running", pid=2)
@@ -267,7 +275,7 @@ def test_a_spoiled_template_is_made_anew_by_the_next(scene: Scene, tmp_path: Pat
 
 def test_kill_ends_a_frozen_machine_gently_then_by_force(scene: Scene) -> None:
     scene.run()
-    scene.carrier.freeze(True)
+    scene.freeze(True)
     scene.carrier.signal("", 9)
     assert scene.machine.frozen == [True, False]
     assert scene.machine.sent[-1] == {"op": "end"} and not scene.machine.killed
@@ -290,7 +298,7 @@ def test_after_the_end_everything_is_refused(scene: Scene) -> None:
     with pytest.raises(Refusal):
         scene.carrier.signal("", 15)
     with pytest.raises(Refusal):
-        scene.carrier.freeze(True)
+        scene.freeze(True)
     scene.carrier.cleanup()
     assert scene.machine.closed
 
@@ -304,11 +312,39 @@ def test_a_guests_words_are_text(scene: Scene) -> None:
 
 def test_a_frozen_machine_that_does_not_go_on_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.run()
-    scene.carrier.freeze(True)
+    scene.freeze(True)
+    scene.carrier.end()
+    assert not scene.machine.killed
+    scene.machine.freezes[-1]("QEMU did not answer in time")
+    assert scene.machine.killed
 
-    def stuck(_frozen: bool) -> None:
-        raise carriers.qmp.QmpTimeout("QEMU did not answer in time")
 
-    monkeypatch.setattr(scene.machine, "freeze", stuck)
+def test_a_machine_whose_qmp_is_gone_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.run()
+    scene.freeze(True)
+
+    def gone(_frozen: bool, _done: object) -> None:
+        raise carriers.qmp.QmpGone("QEMU is gone")
+
+    monkeypatch.setattr(scene.machine, "freeze", gone)
     scene.carrier.end()
     assert scene.machine.killed
+
+
+def test_freezing_is_answered_when_it_is_so(scene: Scene) -> None:
+    scene.run()
+    told = scene.freeze(True)
+    assert told == []
+    scene.machine.freezes[-1]("")
+    assert told == [None]
+    told = scene.freeze(False)
+    scene.machine.freezes[-1]("no")
+    assert told == [{"kind": "internal", "text": "no"}]
+
+
+def test_a_machine_that_ends_while_it_freezes(scene: Scene) -> None:
+    scene.run()
+    told = scene.freeze(True)
+    scene.say(op="exited", status=0)
+    scene.machine.freezes[-1]("the virtual machine ended")
+    assert told[0]["kind"] == "not-running"

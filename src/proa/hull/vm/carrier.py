@@ -13,7 +13,7 @@ from ...runtime.messages import StartFailure
 from ..carrier import Refusal
 from . import disks, machine, orders, qmp
 from .qemu import Qemu
-from .streams import Sink, Source
+from .streams import Program, Sink, Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...cgroup.contract import Cgroup
     from ...oci.runtime import Process
     from ..bundle import Bundle
-    from ..carrier import Done, Failure, Host
+    from ..carrier import Done, Failure, Frozen, Host
     from ..loop import Timer
     from ..stdio import Streams
 
@@ -33,23 +33,6 @@ _SEED_BYTES = 64
 _SIGKILL = 9
 _KILLED = 137
 _KINDS = ("not-found", "not-executable", "denied", "invalid", "host-cannot", "internal")
-
-
-class Program:
-    """One program of the guest, as the shim sees it. ``done`` is None once its start was answered."""
-
-    __slots__ = ("done", "sink", "source")
-
-    def __init__(self, source: Source, sink: "Sink | None", done: "Done") -> None:
-        self.source = source
-        self.sink = sink
-        self.done: "Done | None" = done
-
-    @property
-    def numbers(self) -> "dict[str, int]":
-        """Its streams on the port, as an order names them."""
-        out, err = self.source.numbers
-        return {"stdin": self.sink.stream if self.sink else 0, "stdout": out, "stderr": err}
 
 
 class VmCarrier:
@@ -116,13 +99,20 @@ class VmCarrier:
         else:
             self._running_qemu().send(message)
 
-    def freeze(self, frozen: bool) -> None:
+    def freeze(self, frozen: bool, done: "Frozen") -> None:
         """See ``hull.carrier``: the whole machine stands still."""
+
+        def answered(why: str) -> None:
+            if why:
+                done({"kind": "not-running" if self._over else "internal", "text": why})
+            else:
+                done(None)
+
         try:
-            self._running_qemu().freeze(frozen)
+            self._running_qemu().freeze(frozen, answered)
         except qmp.QmpError as problem:
             raise Refusal("internal", str(problem)) from problem
-        self._frozen = frozen
+        self._frozen = frozen  # from now on: what comes after it on the way is worked off after it
 
     def end(self) -> None:
         """See ``hull.carrier``. The program is killed inside, so that its disk is left in order; a machine that has not
@@ -137,7 +127,7 @@ class VmCarrier:
             return
         if self._frozen:
             try:
-                self.freeze(False)
+                self.freeze(False, lambda failure: qemu.kill() if failure else None)
             except Refusal:
                 qemu.kill()  # it hears nothing any more
                 return

@@ -16,6 +16,7 @@ from .port import GUEST_MESSAGE_MAX, Hangup, Malformed, Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     from ..loop import Loop
@@ -52,6 +53,7 @@ class Qemu:
         self.pid, self._pidfd = process.launch(command, env, channels, files, jail)
         self._loop = loop
         self._owner: "Owner | None" = owner
+        self._freezes: "list[Callable[[str], None]]" = []
         self._console = Console(channels.console)
         self.port = Port(channels.port, message_max=GUEST_MESSAGE_MAX)
         self._qmp = qmp.Qmp(channels.qmp, self._on_event)
@@ -80,17 +82,29 @@ class Qemu:
             return  # its end is told by its pidfd
         self._loop.change(self.port.fd, loops.IN | loops.OUT if self.port.pending else loops.IN)
 
-    def freeze(self, frozen: bool) -> None:
-        """Stop or continue the virtual CPUs; returns once that is so. Raises QmpError."""
-        self._qmp.execute("stop" if frozen else "cont", None, FREEZE_SECONDS)
+    def freeze(self, frozen: bool, done: "Callable[[str], None]") -> None:
+        """Stop or continue the virtual CPUs; ``done("")`` is called once that is so, else once with why it is not.
+        Raises QmpError: then it is not called."""
+
+        def end(why: str) -> None:
+            if end in self._freezes:
+                self._freezes.remove(end)
+                timer.cancel()
+                done(why)
+
+        self._qmp.request("stop" if frozen else "cont", None, lambda answer: end(_refusal(answer)))
+        timer = self._loop.after(FREEZE_SECONDS, lambda: end("QEMU did not answer in time"))
+        self._freezes.append(end)
 
     def kill(self) -> None:
         """SIGKILL."""
         pidfd.signal(self._pidfd, _SIGKILL)
 
     def silence(self) -> None:
-        """Tell the owner nothing any more."""
+        """Tell the owner nothing any more, but that what it waits for will not be."""
         self._owner = None
+        for end in self._freezes[:]:
+            end("the virtual machine ended")
 
     def last_words(self) -> str:
         """The last lines of the console, and of QEMU itself."""
@@ -108,7 +122,7 @@ class Qemu:
 
     def _checked(self, answer: "qmp.Answer") -> None:
         if "error" in answer and self._owner is not None:
-            self._owner.spoiled(str(answer["error"].get("desc", "refused")))
+            self._owner.spoiled(_refusal(answer))
 
     def _on_event(self, name: str, data: "dict[str, Any]") -> None:
         if name != "MIGRATION" or self._owner is None:
@@ -170,3 +184,8 @@ class Qemu:
     def _fail(self, why: str) -> None:
         if self._owner is not None:
             self._owner.gone(why)
+
+
+def _refusal(answer: "qmp.Answer") -> str:
+    """Why a command was refused; "" if it was not."""
+    return str(answer["error"].get("desc") or "refused") if "error" in answer else ""

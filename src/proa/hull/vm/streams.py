@@ -4,6 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..carrier import Done
     from ..stdio import Streams
     from .port import Port
 
@@ -82,3 +83,20 @@ class Sink:
         if self._waiting and not self._closed:
             self._waiting = False
             self.streams.input_ready()
+
+
+class Program:
+    """One program of the guest, as the shim sees it. ``done`` is None once its start was answered."""
+
+    __slots__ = ("done", "sink", "source")
+
+    def __init__(self, source: Source, sink: "Sink | None", done: "Done") -> None:
+        self.source = source
+        self.sink = sink
+        self.done: "Done | None" = done
+
+    @property
+    def numbers(self) -> "dict[str, int]":
+        """Its streams on the port, as an order names them."""
+        out, err = self.source.numbers
+        return {"stdin": self.sink.stream if self.sink else 0, "stdout": out, "stderr": err}
