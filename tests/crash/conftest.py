@@ -1,4 +1,4 @@
-"""What every crash test uses: an engine of each hull, and someone who plays on it. The end tells the kill test's seed."""
+"""What every crash test uses: an engine of each hull, and someone who plays on it. The seed is told at the end."""
 
 from __future__ import annotations
 

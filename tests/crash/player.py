@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leaks import check
+from proa.hull.spawn import SPARES
 from support.box import IMAGE, Box, Result
 
 from . import judge, processes
@@ -17,6 +18,8 @@ from .judge import Judge, script
 from .plan import Round
 
 PROGRAMS = ("busybox", "sh")
+CALM = 1.5
+"""Seconds without a new shim after which none is coming: the engine does not know yet that one of its was killed."""
 
 
 class Player:
@@ -72,11 +75,13 @@ class Player:
     def calm(self) -> None:
         """Return once the engine has made the shims that it wants waiting: the next container takes one of them."""
         self.box.until(lambda: self.box.cli("version").code == 0, 5)
-        end, before = time.monotonic() + 20 * self.box.slow, [0]
-        while not before or before != self.waiting():
+        end, since, before = time.monotonic() + 20 * self.box.slow, time.monotonic(), [0]
+        while len(before) < SPARES and (not before or time.monotonic() - since < CALM):
             assert time.monotonic() < end, "no shim waits"
-            before = self.waiting()
-            time.sleep(0.25)
+            time.sleep(0.05)
+            now = self.waiting()
+            if now != before:
+                before, since = now, time.monotonic()
 
     def _mine(self, pid: int) -> bool:
         return pid not in self.box.extra["before"] and judge.site(self.box) in processes.arguments(pid)

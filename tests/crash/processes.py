@@ -70,26 +70,26 @@ def kill(pid: int) -> None:
 
 
 def appear(parents: set[int], seconds: float) -> int:
-    """The first new process below one of ``parents``, seen within some 50 microseconds. Raises AssertionError."""
+    """The first process below one of ``parents``, which have none yet; seen within some 50 microseconds. Raises
+    AssertionError."""
     end = time.monotonic() + seconds
-    seen = _newest()
     while time.monotonic() < end:
-        newest = _newest()
-        while seen != newest:
-            seen += 1
-            if seen > newest + 1:  # pids began anew
-                seen = newest
-            if parent(seen) in parents:
-                return seen
+        for pid in parents:
+            below = _below(pid)
+            if below:
+                return int(below[0])
     raise AssertionError("nothing was started")
 
 
-def _newest() -> int:
-    fd = os.open("/proc/loadavg", os.O_RDONLY)
+def _below(pid: int) -> list[bytes]:
     try:
-        return int(os.read(fd, 100).split()[-1])
-    finally:
-        os.close(fd)
+        fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY)
+        try:
+            return os.read(fd, 4096).split()
+        finally:
+            os.close(fd)
+    except OSError:
+        return []  # it has ended
 
 
 def parent(pid: int) -> int:

@@ -83,3 +83,19 @@ def test_too_many_cpus(box: Box) -> None:
     result = box.run("--cpus", "9999", IMAGE, "true")
     assert result.code == 125
     assert "CPUs" in result.error
+
+
+def test_many_small_ones_out_of_memory(box: Box) -> None:
+    """Where the image's own pages count against the limit too, it would rather read them again and again than end."""
+    script = "i=0; while [ $i -lt 1000 ]; do sleep 1000 & i=$((i+1)); done; echo never; wait"
+    words = ("run", *box.flags, "--name", "c1", "-m", "32m", "--memory-swap", "32m", IMAGE, "sh", "-c", script)
+    result = box.cli(*words, timeout=20)
+    assert (result.code, result.text) == (137, "")
+    assert box.inspect("c1", "{{.State.OOMKilled}}") == "true"
+
+
+def test_a_file_larger_than_the_limit(box: Box) -> None:
+    """Reading and writing it takes pages away all the time: nobody is killed for that."""
+    script = "dd if=/dev/zero of=/tmp/x bs=1M count=100 2>/dev/null; cat /tmp/x | wc -c"
+    result = box.run("-m", "32m", "--memory-swap", "32m", IMAGE, "sh", "-c", script)
+    assert (result.code, result.text) == (0, str(100 << 20))

@@ -38,9 +38,14 @@ def home(box: Box) -> Path:
 
 
 def directory(box: Box) -> Path:
-    """The only template."""
+    """The only template, once it is on the disk: its first machine starts before."""
     (found,) = [path for path in home(box).iterdir() if path.is_dir()]
+    written(box, found)
     return found
+
+
+def written(box: Box, template: Path) -> None:
+    box.until((template / "meta.json").exists, 20)
 
 
 def boots(box: Box) -> list[str]:
@@ -109,9 +114,9 @@ def test_another_shape_has_its_own(box: Box) -> None:
     first = boot_id(box)
     other = box.run("-m", "700m", IMAGE, "cat", "/proc/sys/kernel/random/boot_id", timeout=120).ok().text
     assert other != first
-    added = {path.name for path in home(box).iterdir() if path.is_dir()} - before
-    assert len(added) == 1
-    shutil.rmtree(home(box) / added.pop())
+    (added,) = [path for path in home(box).iterdir() if path.is_dir() and path.name not in before]
+    written(box, added)
+    shutil.rmtree(added)
     assert boot_id(box) == first
 
 

@@ -204,7 +204,7 @@ INSIDE = [
     _inside("limits", "ulimit -a", "--ulimit", "nofile=100:200", "--ulimit", "core=0"),
     _inside("shared memory", "df -k /dev/shm | tail -1 | awk '{print $2}'", "--shm-size", "8m"),
     _inside("process 1", "cat /proc/1/comm; ps -o pid,args"),
-    _inside("process 1 with an init", "ps -o pid | wc -l; grep -c init /proc/1/comm", "--init"),
+    _inside("process 1 with an init", "ps -o pid >/seen; wc -l </seen; grep -c init /proc/1/comm", "--init"),
     _inside("hosts", "cat /etc/hosts", "-h", "box"),
     _inside("host name's file", "cat /etc/hostname", "-h", "box"),
     _inside("name server", "cat /etc/resolv.conf"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -50,10 +51,20 @@ async def list_(engine: Engine, request: Request) -> Answer:
     wanted = filters.parse(request.text("filters"), FILTERS)
     filters.only(wanted, "status", STATUSES)
     filters.only(wanted, "health", ("starting", "healthy", "unhealthy", "none"))
+    filters.numbers(wanted, "exited")
+    filters.flag(wanted, "is-task")
+    names, span = filters.patterns(wanted, "name"), _span(engine, wanted)
     limit = request.number("limit", 0)
     everything = request.flag("all") or limit > 0 or "status" in wanted or "exited" in wanted
     found = sorted(engine.containers.all, key=lambda container: -container.record.created)
-    matches = [one for one in found if (everything or one.alive) and _matches(engine, one, wanted)]
+    matches = [
+        one
+        for one in found
+        if (everything or one.alive)
+        and filters.found(names, "/" + one.name, one.name)
+        and span[0] < one.record.created < span[1]
+        and _matches(engine, one, wanted)
+    ]
     rows = [shapes.row(engine, one) for one in (matches[:limit] if limit > 0 else matches)]
     if request.flag("size"):
         for container, row in zip(matches, rows, strict=False):
@@ -76,14 +87,12 @@ def _matches(engine: Engine, container: Container, wanted: filters.Filters) -> b
     return (
         filters.labels_match(wanted, record.config.labels)
         and filters.prefix(wanted, "id", container.id)
-        and filters.pattern(wanted, "name", "/" + container.name, container.name)
         and filters.any_of(wanted, "status", container.status)
         and filters.any_of(wanted, "exited", _exited(container))
         and filters.any_of(wanted, "isolation", record.hull, record.host.isolation)
         and filters.any_of(wanted, "network", record.host.network_mode)
         and filters.any_of(wanted, "health", "none")
         and _ancestor(engine, container, wanted)
-        and _around(engine, container, wanted)
     )
 
 
@@ -96,11 +105,11 @@ def _ancestor(engine: Engine, container: Container, wanted: filters.Filters) -> 
     return not names or any(engine.images.means(name, container.record.image_id) for name in names)
 
 
-def _around(engine: Engine, container: Container, wanted: filters.Filters) -> bool:
-    created = container.record.created
-    before = [engine.containers.all.find(name).record.created for name in wanted.get("before", ())]
+def _span(engine: Engine, wanted: filters.Filters) -> tuple[float, float]:
+    """Between which moments (ns) it must have been created: what ``since`` and ``before`` name. Raises NotFound."""
     since = [engine.containers.all.find(name).record.created for name in wanted.get("since", ())]
-    return all(created < moment for moment in before) and all(created > moment for moment in since)
+    before = [engine.containers.all.find(name).record.created for name in wanted.get("before", ())]
+    return max(since, default=-math.inf), min(before, default=math.inf)
 
 
 async def inspect(engine: Engine, request: Request) -> Answer:
@@ -189,12 +198,13 @@ async def remove(engine: Engine, request: Request) -> Answer:
 async def prune(engine: Engine, request: Request) -> Answer:
     """Remove what does not run."""
     wanted = filters.parse(request.text("filters"), ("label", "label!", "until"))
+    until = filters.until(wanted)
     idle = [
         one
         for one in engine.containers.all
         if not one.alive
         and filters.labels_match(wanted, one.record.config.labels)
-        and filters.made_before(wanted, one.record.created)
+        and (until is None or one.record.created < until)
     ]
     deleted = []
     for container in idle:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
+from .. import NAME
 from ..dockerapi.decode import encode
 from ..engine import filters, times
 from .message import Request, Stream
@@ -14,23 +15,31 @@ if TYPE_CHECKING:
     from ..engine.events import Event
     from ..engine.wiring import Engine
 
+NUMBER = f"{NAME}-number"
 FILTERS = "config container daemon event image label network node plugin scope secret service type volume".split()
 
 
 async def follow(engine: Engine, request: Request) -> Answer:
-    """From ``since`` (else now) to ``until`` (else for ever)."""
+    """From ``since`` (else now) to ``until`` (else for ever). A client of ours may ask for numbers (0), and for what is
+    behind a number: with them it can go on where an engine has died over it."""
     wanted = filters.parse(request.text("filters"), FILTERS)
     since, until = request.text("since"), request.text("until")
     start = engine.events.since(times.parse(since)) if since else engine.events.last
     end = times.parse(until) if until else None
-    return Stream(_pieces(engine, start, end, wanted, old=request.version < (1, 52)))
+    old, numbered = request.version < (1, 52), bool(request.text(NUMBER))
+
+    def show(event: Event) -> bytes:
+        text = encode(_shape(event, old=old))
+        return text[:-1] + b',"Number":%d}\n' % event.seq if numbered else text + b"\n"
+
+    return Stream(_pieces(engine, request.number(NUMBER, 0) or start, end, wanted, show))
 
 
 async def _pieces(
-    engine: Engine, start: int, end: int | None, wanted: filters.Filters, *, old: bool
+    engine: Engine, start: int, end: int | None, wanted: filters.Filters, show: Callable[[Event], bytes]
 ) -> AsyncIterator[bytes]:
     async for batch in engine.events.follow(start, end):
-        shown = [encode(_shape(event, old=old)) + b"\n" for event in batch if matches(event, wanted)]
+        shown = [show(event) for event in batch if matches(event, wanted)]
         if shown:
             yield b"".join(shown)
 

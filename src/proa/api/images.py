@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from .. import NAME
@@ -21,22 +22,40 @@ FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until
 async def list_(engine: Engine, request: Request) -> Answer:
     """Newest first."""
     wanted = filters.parse(request.text("filters"), FILTERS)
+    dangling, references = filters.flag(wanted, "dangling"), _references(wanted)
+    since, before = await _span(engine, wanted)
     rows = []
     for record in await engine.images.all():
         names = engine.images.names(record.id)
-        if _matches(record, names, wanted):
+        if (
+            dangling in (None, not names)
+            and since < _created(record) < before
+            and (not references or any(_glob(name, one) for name in names for one in references))
+            and filters.labels_match(wanted, record.defaults.get("Labels") or {})
+        ):
             rows.append(_row(engine, record, names, old=request.version < (1, 44)))
     return json_reply(rows)
 
 
-def _matches(record: ImageRecord, names: list[str], wanted: filters.Filters) -> bool:
-    dangling = wanted.get("dangling")
-    if dangling and (dangling[0] in ("true", "1")) != (not names):
-        return False
-    references = wanted.get("reference")
-    if references and not any(_glob(name, pattern) for name in names for pattern in references):
-        return False
-    return filters.labels_match(wanted, record.defaults.get("Labels") or {})
+async def _span(engine: Engine, wanted: filters.Filters) -> tuple[float, float]:
+    """Between which moments (ns) it must have been created: what ``since``, ``before`` and ``until`` name. Raises
+    NotFound, InvalidRequest."""
+    since = [_created(await engine.images.resolve(name)) for name in wanted.get("since", ())]
+    before = [_created(await engine.images.resolve(name)) for name in wanted.get("before", ())]
+    until = filters.until(wanted)
+    if until is not None:
+        before.append(until)
+    return max(since, default=-math.inf), min(before, default=math.inf)
+
+
+def _references(wanted: filters.Filters) -> list[str]:
+    """The patterns of names. Raises InvalidRequest for a bracket that is not closed, as dockerd does."""
+    for one in wanted.get("reference", ()):
+        if "]" not in one[one.rfind("[") :] and "[" in one:
+            raise InvalidRequest(
+                f"invalid filter 'reference={one}': syntax error in pattern", code="invalid-filter", input=one
+            )
+    return wanted.get("reference", [])
 
 
 def _glob(name: str, pattern: str) -> bool:
@@ -179,12 +198,13 @@ async def remove(engine: Engine, request: Request) -> Answer:
 async def prune(engine: Engine, request: Request) -> Answer:
     """Remove images without a name, or, with dangling=false, all that no container uses."""
     wanted = filters.parse(request.text("filters"), ("dangling", "label", "label!", "until"))
-    everything = wanted.get("dangling", ["true"])[0] in ("false", "0")
+    everything = filters.flag(wanted, "dangling") is False
+    until = filters.until(wanted)
     deleted: list[dict[str, str]] = []
     reclaimed = 0
     for record in await engine.images.all():
         idle = not engine.images.users(record.id) and (everything or not engine.images.names(record.id))
-        kept = not filters.made_before(wanted, _created(record))
+        kept = until is not None and _created(record) >= until
         if idle and not kept and filters.labels_match(wanted, record.defaults.get("Labels") or {}):
             deleted += await engine.images.remove(record.id, force=True)
             reclaimed += record.size

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .. import NAME
+from ..dockerapi.frames import STAMPED
 from ..engine import logs as log
 from ..engine import times
 from ..engine.execs import check_detach_keys
@@ -66,23 +68,25 @@ def _with(wanted: Attachment, early: bytes) -> Attachment:
 
 
 async def logs(engine: Engine, request: Request) -> Answer:
-    """What the program said, and with ``follow`` what it goes on to say."""
+    """What the program said, and with ``follow`` what it goes on to say. A client of ours may ask for stamped records:
+    with them it can go on where an engine has died over it."""
     container = engine.containers.all.find(request.name)
     if not (request.flag("stdout") or request.flag("stderr")):
         raise InvalidRequest("Bad parameters: you must choose at least one stream", code="no-stream")
-    terminal = container.record.config.tty
+    terminal, stamped = container.record.config.tty, request.flag(f"{NAME}-stamped")
     query = log.Query(
         stdout=request.flag("stdout"),
         stderr=request.flag("stderr"),
         since=_moment(request, "since"),
         until=_moment(request, "until"),
         tail=_tail(request.text("tail")),
-        timestamps=request.flag("timestamps"),
+        timestamps=request.flag("timestamps") or stamped,
         follow=request.flag("follow"),
-        mux=not terminal,
+        mux=not terminal or stamped,
     )
     path = log_path(engine.places, container.id)
-    return Stream(log.read(path, query, lambda: _says_more(container)), content_type(request, terminal))
+    kind = STAMPED if stamped else content_type(request, terminal)
+    return Stream(log.read(path, query, lambda: _says_more(container)), kind)
 
 
 def _says_more(container: Container) -> bool:

@@ -7,14 +7,18 @@ import msgspec
 from ..errors import InvalidRequest
 
 T = TypeVar("T")
+INT64 = 1 << 63
 
 
 def without_nulls(value: Any) -> Any:
-    """``value`` without the members that are null, at every depth of objects (lists keep theirs)."""
+    """``value`` without the members that are null, at every depth of objects (lists keep theirs). Raises
+    ValidationError for a number that Docker's types, int64 at most, cannot hold."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
+    if type(value) is int and not -INT64 <= value < INT64:
+        raise msgspec.ValidationError(f"{value} is out of range")
     return value
 
 

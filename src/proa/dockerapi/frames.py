@@ -14,6 +14,8 @@ SYSTEM_ERROR = 3
 HEAD = struct.Struct(">BxxxL")
 PAYLOAD_MAX = 0xFFFF_FFFF
 LENGTH_MAX = 64 << 20  # what a reader accepts: no engine writes more in one frame
+STAMPED = "application/vnd.proa.stamped-stream"
+"""Content-Type of our own answer to ``logs``: each record of the log is one frame, "TIME DATA"."""
 
 
 class BrokenFrame(ValueError):

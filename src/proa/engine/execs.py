@@ -12,7 +12,8 @@ from ..dockerapi import frames
 from ..errors import Conflict, InvalidRequest, NotFound, ProaError
 from ..hull import detach
 from ..hull.contract import Attachment, Refused
-from . import failures, names, spec
+from ..runtime.failure import quote
+from . import failures, names, spec, texts
 from .records import Exec
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ class Execs:
         container.may("exec")
         if not body.cmd:
             raise InvalidRequest("No exec command specified", code="no-command")
-        if any("\0" in word for word in (*body.cmd, *body.env, body.user, body.working_dir)):
-            raise InvalidRequest("arguments and environment cannot hold a NUL byte", code="nul-byte")
+        texts.no_nul(*body.cmd, *body.env, body.user, body.working_dir)
         check_detach_keys(body.detach_keys)
         exec = Exec(
             id=names.new_id(),
@@ -145,6 +145,7 @@ class Execs:
         process = spec.exec_process(exec, container.record, console_size)
         attachment = None if fd is None else _attachment(exec, early, mux)
         try:
+            _check_environment(exec)
             pid = await self._launch.hull(container).exec(handle, id, process, attachment, fd)
         except Refused as problem:
             self._ended(id, 127 if problem.exit == 127 else 126)  # dockerd knows no other
@@ -203,6 +204,13 @@ class Execs:
         with self._events.change() as change:
             change.db.put_exec(exec)
         self._execs[exec.id] = exec
+
+
+def _check_environment(exec: Exec) -> None:
+    """As runc, which dockerd leaves it to: a variable needs a name. (An empty entry is none, and is left out.)"""
+    for entry in exec.env:
+        if entry.startswith("="):
+            raise Refused("invalid", f"environment variable name can't be empty: {quote(entry)}")
 
 
 def _told(exec: Exec) -> str:

@@ -29,7 +29,7 @@ def exec_refused(problem: Refused) -> InvalidRequest:
 
 def _worded(problem: Refused, before: str) -> str:
     """dockerd looks users up itself, so that its error has no runtime's words around it."""
-    if problem.what.startswith(("unable to find user ", "unable to find group ")):
+    if problem.what.startswith(("unable to find user ", "unable to find group ", "uids and gids ")):
         return problem.what
     return f"{before}: {problem.what}: unknown"
 

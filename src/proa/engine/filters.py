@@ -15,6 +15,8 @@ from ..errors import InvalidRequest
 from . import times
 
 Filters = dict[str, list[str]]
+_YES, _NO = frozenset(("1", "true")), frozenset(("0", "false"))
+_NUMBER = re.compile("-?[0-9]{1,10}")
 
 
 def parse(text: str, allowed: Iterable[str]) -> Filters:
@@ -45,6 +47,24 @@ def only(filters: Filters, key: str, values: Iterable[str]) -> None:
             raise InvalidRequest(f"invalid filter '{key}={one}'", code="invalid-filter", input=one)
 
 
+def flag(filters: Filters, key: str) -> bool | None:
+    """What a filter that is a yes or a no says; None if it is not set. Raises InvalidRequest."""
+    wanted = set(filters.get(key, ()))
+    if not wanted:
+        return None
+    if not (wanted <= _YES or wanted <= _NO):
+        shown = " ".join(filters[key])
+        raise InvalidRequest(f"invalid filter '{key}=[{shown}]'", code="invalid-filter", input=shown)
+    return wanted <= _YES
+
+
+def numbers(filters: Filters, key: str) -> None:
+    """Raises InvalidRequest unless each such filter is a number."""
+    for one in filters.get(key, ()):
+        if not _NUMBER.fullmatch(one):
+            raise InvalidRequest(f"invalid filter '{key}={one}'", code="invalid-filter", input=one)
+
+
 def labels_match(filters: Filters, labels: Mapping[str, str]) -> bool:
     """Whether every ``label`` filter holds: ``key`` alone, or ``key=value``; and no ``label!`` does."""
     return all(_has(labels, wanted) for wanted in filters.get("label", ())) and not any(
@@ -57,16 +77,16 @@ def _has(labels: Mapping[str, str], wanted: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
-def made_before(filters: Filters, created: int) -> bool:
-    """Whether there is no ``until`` filter, or ``created`` (ns) is earlier: a moment, or an age as Go writes it (24h).
-    Raises InvalidRequest."""
+def until(filters: Filters) -> int | None:
+    """The moment (ns) that ``until`` names, as such or as an age as Go writes it (24h); None if it is not set. Raises
+    InvalidRequest."""
     wanted = filters.get("until", [])
     if len(wanted) > 1:
         raise InvalidRequest("more than one until filter specified", code="invalid-filter")
     if not wanted:
-        return True
+        return None
     age = times.duration(wanted[0])
-    return created < (times.parse(wanted[0]) if age is None else time.time_ns() - age)
+    return times.parse(wanted[0]) if age is None else time.time_ns() - age
 
 
 def any_of(filters: Filters, key: str, *values: str) -> bool:
@@ -81,12 +101,13 @@ def prefix(filters: Filters, key: str, value: str) -> bool:
     return not wanted or any(value.startswith(one) for one in wanted)
 
 
-def pattern(filters: Filters, key: str, *values: str) -> bool:
-    """Whether no such filter is set, or one of its values, a regular expression, is found in one of ``values``."""
-    wanted = filters.get(key)
-    if not wanted:
-        return True
-    for one in wanted:
+Patterns = list[re.Pattern[str]]
+
+
+def patterns(filters: Filters, key: str) -> Patterns:
+    """The values of a filter that are regular expressions. Raises InvalidRequest."""
+    found = []
+    for one in filters.get(key, ()):
         if not _quick(one):
             raise InvalidRequest(
                 f"invalid filter '{key}={one}': too many repetitions, or one of a group",
@@ -94,14 +115,17 @@ def pattern(filters: Filters, key: str, *values: str) -> bool:
                 input=one,
             )
         try:
-            found = any(re.search(one, value) for value in values)
-        except re.error as problem:
+            found.append(re.compile(one))
+        except (re.error, OverflowError, RecursionError) as problem:
             raise InvalidRequest(f"invalid filter '{key}={one}': {problem}", code="invalid-filter", input=one) from (
                 problem
             )
-        if found:
-            return True
-    return False
+    return found
+
+
+def found(wanted: Patterns, *values: str) -> bool:
+    """Whether there are no patterns, or one is found in one of ``values``."""
+    return not wanted or any(pattern.search(value) for pattern in wanted for value in values)
 
 
 _REPETITION = re.compile(r"(?<!\\)[*+?{]")

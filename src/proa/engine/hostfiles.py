@@ -6,9 +6,11 @@ They lie in STATE/containers/ID and are written anew at each start; the bundle h
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidRequest
+from ..runtime.failure import quote
 
 if TYPE_CHECKING:
     from ..dockerapi.containers import HostConfig
@@ -26,6 +28,7 @@ ff02::2\tip6-allrouters
 """
 _RESOLVED = "/run/systemd/resolve/resolv.conf"
 _READ_MAX = 1 << 16
+_ZONE = re.compile("[a-zA-Z0-9_.-]{1,15}")
 
 
 def make(record: Record, directory: str, covered: set[str]) -> list[File]:
@@ -52,14 +55,19 @@ def write(files: list[File]) -> None:
 
 
 def check(host: HostConfig) -> None:
-    """Raises InvalidRequest for an ``--add-host`` that is none, in dockerd's words."""
+    """Raises InvalidRequest for an ``--add-host`` that is none, in dockerd's words, and for a ``--dns`` that is no
+    address, which dockerd would write down all the same."""
     for entry in host.extra_hosts or []:
         name, separator, address = entry.partition(":")
         if not name or not separator:
-            raise InvalidRequest(f"bad format for add-host: {entry!r}", code="invalid-extra-host", input=entry)
+            raise InvalidRequest(f"bad format for add-host: {quote(entry)}", code="invalid-extra-host", input=entry)
         if not _is_address(address):
-            what = f"invalid IP address in add-host: {address!r}"
+            what = f"invalid IP address in add-host: {quote(address)}"
             raise InvalidRequest(what, code="invalid-extra-host", input=entry)
+    for address in host.dns or []:
+        plain, zone, name = address.partition("%")
+        if not _is_address(plain) or (zone and not _ZONE.fullmatch(name)):
+            raise InvalidRequest(f"invalid name server: {quote(address)}", code="invalid-dns", input=quote(address))
 
 
 def hosts(host: HostConfig) -> str:
@@ -111,13 +119,14 @@ def _host_resolv_conf() -> str:
 
 
 def _is_address(text: str) -> bool:
+    """Without a zone (fe80::1%eth0): Python lets anything stand behind the %, a line break too."""
     from ipaddress import ip_address  # off the launch path
 
     try:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
 
 
 def _read(path: str) -> str:

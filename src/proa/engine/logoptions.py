@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidRequest
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 SIZE = 10 << 20
 FILES = 5
 _UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,9})?) ?([kmgt]?)i?b?")
 
 
 def log(path: str, config: LogConfig) -> Log:
     """The log at ``path``. Raises InvalidRequest for a value that is none."""
     files = config.config.get("max-file") or str(FILES)
-    if not files.isdecimal() or not int(files):
+    if not re.fullmatch("0*[1-9][0-9]{0,3}", files):
         raise _invalid("max-file", files)
     return {"path": path, "max_size": size(config.config.get("max-size", ""), SIZE), "max_file": int(files)}
 
@@ -27,15 +29,11 @@ def size(text: str, default: int) -> int:
     """``10m`` as bytes; ``-1`` (dockerd's "no limit") is our default: a log never grows without end."""
     if not text or text == "-1":
         return default
-    number = text.lower().removesuffix("b").removesuffix("i")
-    shift = _UNITS.get(number[-1:], 0)
-    try:
-        found = int(float(number[:-1] if shift else number) * (1 << shift))
-    except (ValueError, OverflowError) as problem:
-        raise _invalid("max-size", text) from problem
-    if found <= 0:
+    found = _SIZE.fullmatch(text.lower())
+    wanted = int(float(found[1]) * (1 << _UNITS.get(found[2], 0))) if found is not None else 0
+    if not 0 < wanted < 1 << 63:
         raise _invalid("max-size", text)
-    return found
+    return wanted
 
 
 def _invalid(name: str, text: str) -> InvalidRequest:

@@ -11,7 +11,7 @@ from msgspec import UNSET, structs
 from .. import NAME
 from ..dockerapi.containers import Config, CreateBody, HostConfig, LogConfig, RestartPolicy
 from ..errors import HostCannot, InvalidRequest
-from . import binds, capabilities, hostfiles, limits, logoptions, names, signals, unsupported
+from . import binds, capabilities, hostfiles, limits, logoptions, names, signals, texts, unsupported
 from .records import HullKind, Record
 
 if TYPE_CHECKING:
@@ -46,10 +46,14 @@ def record(body: CreateBody, image: ImageRecord, cpus: int) -> tuple[Record, lis
         own = os.uname().nodename if body.host_config.network_mode == "host" else id[:12]
         config = structs.replace(config, hostname=own)
     _check_config(config)
+    texts.check(config, body.host_config)
     host, warnings = _host(body.host_config, hull)
+    if config.healthcheck is not UNSET:
+        limits.check_health(config.healthcheck)
     if config.healthcheck is not UNSET and config.healthcheck.test not in ([], ["NONE"]):
         warnings.append("Health checks are kept but not run yet")
     limits.check(host, cpus)
+    limits.check_ids([*config.user.split(":"), *(host.group_add or [])])
     unsupported.check(config, host, hull)
     _check_parts(config, host)
     made = Record(
@@ -142,11 +146,6 @@ def _check_config(config: Config) -> None:
             code="invalid-workdir",
             input=config.working_dir,
         )
-    if len(config.hostname) > 64 or "\0" in config.hostname or "/" in config.hostname:
-        raise InvalidRequest(f"invalid hostname: {config.hostname}", code="invalid-hostname", input=config.hostname)
-    words = [*(config.entrypoint or []), *(config.cmd or []), *(config.env or []), config.working_dir, config.user]
-    if any("\0" in word for word in words):
-        raise InvalidRequest("arguments and environment cannot hold a NUL byte", code="nul-byte")
 
 
 def _host(host: HostConfig, hull: HullKind) -> tuple[HostConfig, list[str]]:
@@ -169,6 +168,7 @@ def _host(host: HostConfig, hull: HullKind) -> tuple[HostConfig, list[str]]:
     restart = host.restart_policy.name or "no"
     if restart not in _RESTARTS:
         raise InvalidRequest(f"invalid restart policy: unknown policy '{restart}'", code="invalid-restart-policy")
+    limits.check_restart(host.restart_policy)
     if restart != "no" and host.auto_remove:
         raise InvalidRequest(
             "can't create 'AutoRemove' container with restart policy", code="auto-remove-with-restart-policy"

@@ -66,9 +66,24 @@ def test_labels_must_all_match() -> None:
 
 
 def test_patterns() -> None:
-    assert filters.pattern({"name": ["^/web"]}, "name", "/web-1", "web-1")
+    assert filters.found(filters.patterns({"name": ["^/web"]}, "name"), "/web-1", "web-1")
+    assert not filters.found(filters.patterns({"name": ["^web$"]}, "name"), "/web-1", "web-1")
+    assert filters.found(filters.patterns({}, "name"), "x")
     with pytest.raises(InvalidRequest):
-        filters.pattern({"name": ["("]}, "name", "x")
+        filters.patterns({"name": ["("]}, "name")
+
+
+def test_flags_and_numbers() -> None:
+    assert filters.flag({}, "dangling") is None
+    assert filters.flag({"dangling": ["true", "1"]}, "dangling") is True
+    assert filters.flag({"dangling": ["0"]}, "dangling") is False
+    for bad in (["true", "false"], ["maybe"], [""]):
+        with pytest.raises(InvalidRequest, match="invalid filter 'dangling="):
+            filters.flag({"dangling": bad}, "dangling")
+    filters.numbers({"exited": ["0", "-1", "137"]}, "exited")
+    for bad in (["x"], [""], ["1.5"], ["1\n"]):
+        with pytest.raises(InvalidRequest, match="invalid filter 'exited="):
+            filters.numbers({"exited": bad}, "exited")
 
 
 def test_names_are_valid() -> None:

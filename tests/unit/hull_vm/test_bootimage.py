@@ -7,10 +7,13 @@ import marshal
 import os
 import stat
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from proa import program
 from proa.errors import HostCannot
 from proa.hull.vm import bootimage, interpreter
 from proa.hull.vm.bootimage import Entry
@@ -93,6 +96,40 @@ def test_modules_are_loaded_after_what_they_need(tmp_path: Path) -> None:
     assert not any("net" in path for path in entries)
 
 
+def test_a_signature_is_cut_off_where_it_is_not_wanted(tmp_path: Path) -> None:
+    root = kernel_tree(tmp_path / "6.1", MODULES, "kernel/fs/squashfs/squashfs.ko\n")
+    path = Path(root, "kernel", "overlay.ko")
+    signature = b"s" * 300
+    path.write_bytes(module("") + signature + bytes(8) + len(signature).to_bytes(4, "big") + bootimage._SIGNED)
+    for signed, data in ((True, path.read_bytes()), (False, module(""))):
+        entries = {entry.path: entry.data for entry in bootimage._kernel_modules(root, signed)}
+        assert entries["/proa/modules/overlay.ko"] == data
+        assert entries["/proa/modules/virtio.ko"] == module("virtio_ring")
+
+
+def test_what_is_packed_is_imported_from_there() -> None:
+    """Packages too, each module once, before any other finder is asked."""
+    modules = {
+        "zoo": (True, compile("", "zoo", "exec")),
+        "zoo.cage": (True, compile("from . import lion", "zoo/cage", "exec")),
+        "zoo.cage.lion": (False, compile("from .. import cage; ok = cage.__path__ == []", "zoo/cage/lion", "exec")),
+    }
+    lines = [
+        f"import sys; exec(open({bootimage._PACKER!r}).read())",
+        "install(sys.argv[1])",
+        "import zoo.cage.lion, os",
+        "print(zoo.cage.lion.ok, zoo.cage.lion.__package__, len(sys.meta_path[0]._modules))",
+        "import zoo.none",
+    ]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(marshal.dumps(modules))
+        file.flush()
+        command = [sys.executable, *program.FLAGS, "-c", "\n".join(lines), file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "zoo.cage", "0"]
+    assert "No module named 'zoo.none'" in done.stderr
+
+
 def test_a_modules_needs_come_before_it_and_once(tmp_path: Path) -> None:
     root = kernel_tree(tmp_path / "6.1", MODULES, "")
     order: list[str] = []
@@ -118,13 +155,18 @@ def test_the_image_holds_this_interpreter_and_what_a_dry_run_loads(tmp_path: Pat
     python = interpreter.own()
     assert python.executable.lstrip("/") in found
     assert f"rdinit={python.executable} -- -I -S -X utf8 /proa/start.pyc" in built.init
-    for name in ("proa/proa/hull/vm/guest/main.pyc", "proa/proa/runtime/parent.pyc", "proa/start.pyc"):
+    for name in (f"{python.library}/encodings/__init__.pyc".lstrip("/"), "proa/start.pyc"):
         header = found[name][1][:16]
         assert header[4:8] == (1).to_bytes(4, "little")  # hash-based, unchecked
         marshal.loads(found[name][1][16:])
-    packed = " ".join(found)
-    for heavy in ("/json/", "/asyncio/", "/re/", "enum.pyc", "typing.pyc", "dataclasses.pyc", "subprocess.pyc"):
-        assert heavy not in packed
+    packed = marshal.loads(found["proa/packed"][1])
+    assert {"proa", "proa.hull.vm.guest.main", "proa.runtime.parent", "ctypes"} <= set(packed)
+    assert not any(name.startswith("encodings") for name in packed)
+    names = {*packed, *found}
+    for heavy in ("json", "asyncio", "re", "enum", "typing", "dataclasses", "subprocess"):
+        assert not any(name == heavy or name.endswith((f"/{heavy}.pyc", f"/{heavy}/__init__.pyc")) for name in names)
+    inputs = "\n".join(built.inputs)
+    assert "guest/packed.py" in inputs and "runtime/parent.py" in inputs
     assert bootimage.build(root, str(tmp_path / "cache")) == built
 
 
@@ -133,7 +175,7 @@ def test_an_image_is_packed_anew_only_if_something_changed(tmp_path: Path, monke
     source.write_text("x")
     packed: list[bytes] = []
 
-    def pack(_modules: str, cache: str, filter: bytes) -> bootimage.BootImage:
+    def pack(_modules: str, cache: str, filter: bytes, _signed: bool) -> bootimage.BootImage:
         packed.append(filter)
         path = Path(cache, f"{len(packed)}.cpio")
         path.write_bytes(b"image")

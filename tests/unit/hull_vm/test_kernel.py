@@ -71,3 +71,17 @@ def test_another_file_is_refused_with_words(tmp_path: Path, data: bytes) -> None
     with pytest.raises(InvalidRequest, match="not a Linux kernel") as raised:
         kernel.prepare(str(path), str(tmp_path))
     assert raised.value.code == "not-a-kernel"
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        ("\nCONFIG_MODULE_SIG=y\n# CONFIG_MODULE_SIG_FORCE is not set\n", False),
+        ("\nCONFIG_MODULE_SIG_FORCE=y\n", True),
+        (None, True),
+    ],
+)
+def test_modules_stay_signed_unless_the_kernel_does_without(tmp_path: Path, config: str | None, wanted: bool) -> None:
+    if config is not None:
+        (tmp_path / "config-6.1").write_text(config)
+    assert kernel.wants_signatures(str(tmp_path / "vmlinuz-6.1"), "6.1") is wanted

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...client.host import Host
     from ...client.wire import Response
+    from ..following import Following
     from ..options import Values
 
 
@@ -17,11 +18,20 @@ def run(host: "Host", values: "Values", arguments: "list[str]") -> int:
     """Print the log; with -f until the container ends."""
     engine = Engine(host)
     path = f"/containers/{quote(arguments[0])}"
-    query = target(
-        path + "/logs", stdout=1, stderr=1, follow=values.on("follow"), timestamps=values.on("timestamps"),
-        tail=values.get("tail"), since=_point(values, "since"), until=_point(values, "until"),
-    )  # fmt: skip
-    response = engine.open("GET", query)
+    query = {
+        "stdout": 1, "stderr": 1, "follow": values.on("follow"), "timestamps": values.on("timestamps"),
+        "tail": values.get("tail"), "since": _point(values, "since"), "until": _point(values, "until"),
+    }  # fmt: skip
+    if values.on("follow"):
+        from ..following import Following
+
+        following = Following(engine, path + "/logs", query)
+        if following.stamped:
+            _records(following, values)
+            return 0
+        response = following.response
+    else:
+        response = engine.open("GET", target(path + "/logs", **query))
     if values.on("json"):
         _objects(response, values.on("timestamps"))
     elif _multiplexed(engine, path, response):
@@ -54,19 +64,46 @@ def _frames(response: "Response") -> None:
             write(2 if kind in (STDERR, SYSTEM_ERROR) else 1, piece)
 
 
+def _records(following: "Following", values: "Values") -> None:
+    stamped = values.on("timestamps")
+    lines = _Lines(stamped)
+    for found in following.records():
+        for kind, stamp, data in found:
+            text = stamp + b" " + data if stamped else data
+            if values.on("json"):
+                lines.add(kind, text)
+            else:
+                write(2 if kind == STDERR else 1, text)
+    lines.end()
+
+
+class _Lines:
+    """Whole lines as JSON objects: stream, log, and time where timestamps were asked for."""
+
+    def __init__(self, stamped: bool) -> None:
+        self._stamped = stamped
+        self._rests = {1: b"", 2: b""}
+
+    def add(self, kind: int, data: bytes) -> None:
+        """More of stream ``kind``."""
+        *lines, self._rests[kind] = (self._rests.get(kind, b"") + data).split(b"\n")
+        for line in lines:
+            _object(kind, line, self._stamped)
+
+    def end(self) -> None:
+        """What has no end of line."""
+        for kind, rest in self._rests.items():
+            if rest:
+                _object(kind, rest, self._stamped)
+
+
 def _objects(response: "Response", stamped: bool) -> None:
-    """A JSON object for each line: stream, log, and time where timestamps were asked for."""
-    demultiplexer = Demultiplexer()
+    demultiplexer, lines = Demultiplexer(), _Lines(stamped)
     framed = "multiplexed" in response.headers.get("content-type", "")
-    rests = {1: b"", 2: b""}
     for data in response.pieces():
         for kind, piece in demultiplexer.feed(data) if framed else ((1, data),):
-            *lines, rests[kind] = (rests.get(kind, b"") + piece).split(b"\n")
-            for line in lines:
-                _object(kind, line, stamped)
-    for kind, rest in rests.items():
-        if rest:
-            _object(kind, rest, stamped)
+            lines.add(kind, piece)
+    lines.end()
 
 
 def _object(kind: int, line: bytes, stamped: bool) -> None:

@@ -17,6 +17,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from types import CodeType
 from typing import NamedTuple
 
 from ... import program
@@ -31,13 +32,23 @@ LATE = ("virtio_blk", "overlay", "squashfs")
 GUEST = "hull.vm.guest.main"
 
 _DRY_RUN = """
-import sys; sys.path.append({site!r})
+import sys; early = set(sys.modules); sys.path.append({site!r})
 import proa.{guest}
 for name, module in sorted(sys.modules.items()):
     spec = getattr(module, "__spec__", None)
     if spec is not None and spec.has_location:
-        print(name, int(spec.submodule_search_locations is not None), spec.origin, sep="\\t")
+        print(name, int(spec.submodule_search_locations is not None), int(name in early), spec.origin, sep="\\t")
 """
+_START = """
+import gc
+gc.disable()  # nothing that is made here is ever let go
+install({packed!r})
+sys.path.append({home!r})
+from proa.{guest} import main
+main()
+"""
+_PACKER = f"{os.path.dirname(__file__)}/guest/packed.py"
+_SIGNED = b"~Module signature appended~\n"
 _STRIP_OVER = 8 << 20
 
 
@@ -52,6 +63,15 @@ class Entry(NamedTuple):
     origin: str = ""
 
 
+class Module(NamedTuple):
+    """A Python module; ``early``: it is loaded before any program is."""
+
+    name: str
+    package: bool
+    early: bool
+    origin: str
+
+
 class BootImage(NamedTuple):
     """``path``: the archive; ``digest``: its hash; ``init``: kernel arguments that start process 1; ``inputs``: the
     files that went in."""
@@ -62,24 +82,27 @@ class BootImage(NamedTuple):
     inputs: list[str]
 
 
-def build(modules: str, cache: str, filter: bytes = b"") -> BootImage:
+def build(modules: str, cache: str, filter: bytes = b"", signed: bool = True) -> BootImage:
     """The boot image for the kernel whose modules lie in the directory ``modules``; kept in ``cache``.
 
-    ``filter``: the system call filter that nearly every program gets. Packed anew only if a file that went in changed.
+    ``filter``: the system call filter that nearly every program gets; ``signed``: kernel modules keep their signatures,
+    whose check costs a cold boot some 60 ms. Packed anew only if a file that went in changed.
     """
-    place, maker = f"{cache}/latest.json", [program.SITE, sys.executable, modules, hashlib.sha256(filter).hexdigest()]
+    place = f"{cache}/latest.json"
+    maker = [program.SITE, sys.executable, modules, hashlib.sha256(filter).hexdigest(), str(signed)]
     known = made.noted(place, maker)
     if known is not None and os.path.exists(known["result"][0]):
         path, digest, init = known["result"]
         return BootImage(path, digest, init, sorted(known["inputs"]))
-    image = _build(modules, cache, filter)
+    image = _build(modules, cache, filter, signed)
     made.note(place, maker, image.inputs, image[:3])
     return image
 
 
-def _build(modules: str, cache: str, filter: bytes) -> BootImage:
+def _build(modules: str, cache: str, filter: bytes, signed: bool) -> BootImage:
     python = interpreter.own()
-    entries = [*_nodes(), *_python(python), *_kernel_modules(modules)]
+    found = _dry_run()
+    entries = [*_nodes(), *_python(python, found), *_kernel_modules(modules, signed)]
     entries.append(Entry(f"{HOME}/{standard.FILTER}", stat.S_IFREG | 0o644, filter))
     data = archive(entries)
     if len(data) > SIZE_MAX:
@@ -89,7 +112,8 @@ def _build(modules: str, cache: str, filter: bytes) -> BootImage:
     if not os.path.exists(path):
         _store(path, data)
     init = f"rdinit={python.executable} -- {' '.join(program.FLAGS)} {HOME}/start.pyc"
-    return BootImage(path, digest, init, sorted({entry.origin for entry in entries if entry.origin}))
+    inputs = {entry.origin for entry in entries if entry.origin} | {module.origin for module in found}
+    return BootImage(path, digest, init, sorted(inputs | {_PACKER}))
 
 
 def archive(entries: list[Entry]) -> bytes:
@@ -136,47 +160,58 @@ def _nodes() -> list[Entry]:
     ]
 
 
-def _python(python: interpreter.Interpreter) -> list[Entry]:
+def _python(python: interpreter.Interpreter, modules: list[Module]) -> list[Entry]:
     """The interpreter, and exactly the modules that a dry run of the guest's program loads."""
-    entries: list[Entry] = []
-    extensions: list[str] = []
-    for name, package, origin in _dry_run():
-        if origin.endswith(".so"):
-            extensions.append(origin)
-        else:
-            entries.append(_compiled(name, package, origin, python))
-    entries += [_file(path) for path in interpreter.files(python, extensions)]
-    start = f"import sys; sys.path.append({HOME!r}); from proa.{GUEST} import main; main()"
-    for path, data in (
-        (f"{python.library}/os.py", b""),  # getpath's landmarks: without them Python takes another prefix
-        (f"{python.library}/lib-dynload/.keep", b""),
-        (f"{HOME}/start.pyc", _pyc(start, "start")),
-    ):
-        entries.append(Entry(path, stat.S_IFREG | 0o644, data))
-    return entries
+    extensions = [module.origin for module in modules if module.origin.endswith(".so")]
+    sources = [module for module in modules if not module.origin.endswith(".so")]
+    early = [_compiled(module, python) for module in sources if module.early]
+    packed = {module.name: (module.package, _code(module)) for module in sources if not module.early}
+    with open(_PACKER, encoding="utf-8") as file:
+        start = file.read() + _START.format(packed=f"{HOME}/packed", home=HOME, guest=GUEST)
+    return [
+        *early,
+        *(_file(path) for path in interpreter.files(python, extensions)),
+        *(
+            Entry(path, stat.S_IFREG | 0o644, data)
+            for path, data in (
+                (f"{python.library}/os.py", b""),  # getpath's landmarks: without them Python takes another prefix
+                (f"{python.library}/lib-dynload/.keep", b""),
+                (f"{HOME}/packed", marshal.dumps(packed)),
+                (f"{HOME}/start.pyc", _pyc(compile(start, "start", "exec", dont_inherit=True, optimize=2))),
+            )
+        ),
+    ]
 
 
-def _dry_run() -> list[tuple[str, bool, str]]:
+def _dry_run() -> list[Module]:
     code = _DRY_RUN.format(site=program.SITE, guest=GUEST)
     done = subprocess.run([sys.executable, *program.FLAGS, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Internal(f"the guest's program does not load: {done.stderr.strip().splitlines()[-1:]}")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    return [(name, package == "1", origin) for name, package, origin in rows if not name.startswith("__")]
+    return [
+        Module(name, package == "1", early == "1", origin)
+        for name, package, early, origin in rows
+        if not name.startswith("__")
+    ]
 
 
-def _compiled(name: str, package: bool, origin: str, python: interpreter.Interpreter) -> Entry:
-    with open(origin, "rb") as file:
-        source = file.read()
-    top = HOME if name.partition(".")[0] == "proa" else python.library
-    path = name.replace(".", "/") + ("/__init__" if package else "")
-    return Entry(f"{top}/{path}.pyc", stat.S_IFREG | 0o644, _pyc(source.decode(), path), origin=origin)
+def _compiled(module: Module, python: interpreter.Interpreter) -> Entry:
+    return Entry(f"{python.library}/{_path(module)}.pyc", stat.S_IFREG | 0o644, _pyc(_code(module)))
 
 
-def _pyc(source: str, name: str) -> bytes:
+def _path(module: Module) -> str:
+    return module.name.replace(".", "/") + ("/__init__" if module.package else "")
+
+
+def _code(module: Module) -> CodeType:
+    with open(module.origin, "rb") as file:
+        return compile(file.read(), _path(module), "exec", dont_inherit=True, optimize=2)
+
+
+def _pyc(body: CodeType) -> bytes:
     """An unchecked hash-based .pyc (PEP 552): the guest's loader compares nothing with a source that is not there."""
-    code = compile(source, name, "exec", dont_inherit=True, optimize=2)
-    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(body)
 
 
 def _file(path: str) -> Entry:
@@ -196,7 +231,7 @@ def _stripped(entry: Entry) -> Entry:
         return entry._replace(data=file.read())
 
 
-def _kernel_modules(root: str) -> list[Entry]:
+def _kernel_modules(root: str, signed: bool = True) -> list[Entry]:
     """The modules in the order in which the guest loads them, and that order as a file."""
     found = _index(root)
     builtin = _builtin(root)
@@ -207,6 +242,8 @@ def _kernel_modules(root: str) -> list[Entry]:
         for name in group:
             _load(name, found, builtin, order, entries)
         marks.append(len(order))
+    if not signed:
+        entries = [entry._replace(data=_unsigned(entry.data)) for entry in entries]
     text = json.dumps({"early": order[: marks[0]], "late": order[marks[0] :]}).encode()
     return [*entries, Entry(f"{HOME}/modules.json", stat.S_IFREG | 0o644, text)]
 
@@ -252,6 +289,14 @@ def _module(path: str) -> bytes:
     with open(path, "rb") as file:
         data = file.read()
     return lzma.decompress(data) if path.endswith(".xz") else data
+
+
+def _unsigned(data: bytes) -> bytes:
+    """A kernel module without its signature (linux/module_signature.h: signature, 12 bytes, a magic string)."""
+    if not data.endswith(_SIGNED):
+        return data
+    end = len(data) - len(_SIGNED)
+    return data[: end - 12 - int.from_bytes(data[end - 4 : end], "big")]
 
 
 def _depends(data: bytes) -> list[str]:

@@ -7,37 +7,27 @@ a sealed memfd, which every later machine of the shape gets as a descriptor.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import zlib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from ... import NAME, program
-from ...errors import HostCannot, Internal
+from ...errors import Internal
 from ...places import Places
 from ..carried import CarriedHull
 from ..contract import Listener, Needs
 from ..spawn import Spawner
 from . import accelerator, confinement, disks, machine, made, memory, parts, probe
 from .accelerator import Accelerator
-from .recipe import Meta, Recipe
+from .maker import Loaded, Makers
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     from ...oci.runtime import Resources
     from ..bundle import Bundle, May
 
-TEMPLATE_SECONDS = 600.0
 THREADS = 512
 """Most threads of one QEMU: virtual CPUs, and up to 64 workers a disk."""
-
-
-class Loaded(NamedTuple):
-    """A template in memory. ``fd``: the sealed memfd, held as long as the engine lives."""
-
-    directory: str
-    meta: Meta
-    fd: int
 
 
 class VmHull(CarriedHull):
@@ -48,12 +38,14 @@ class VmHull(CarriedHull):
     def __init__(self, places: Places, spawner: Spawner, listener: Listener) -> None:
         super().__init__(places, spawner, listener)
         self._loaded: dict[str, Loaded] = {}
+        self._makers = Makers()
         self._accelerators: dict[str, Accelerator] = {}
         self._lock = asyncio.Lock()
 
     def close(self) -> None:
         """See ``CarriedHull``; templates' memory is let go too."""
         super().close()
+        self._makers.close()
         for loaded in self._loaded.values():
             os.close(loaded.fd)
         self._loaded.clear()
@@ -149,7 +141,7 @@ class VmHull(CarriedHull):
         name = recipe.dump()
         async with self._lock:
             loaded = self._loaded.get(name)
-            if loaded is not None and _intact(loaded):
+            if loaded is not None and self._intact(loaded):
                 return loaded
             if loaded is not None:
                 os.close(self._loaded.pop(name).fd)
@@ -159,58 +151,31 @@ class VmHull(CarriedHull):
     async def _load(self, recipe: Recipe) -> Loaded:
         for _attempt in range(2):
             there = await asyncio.to_thread(made.known, recipe)
-            directory, meta = there if there is not None else await self._make(recipe)
-            path = f"{directory}/ram"
+            loaded = Loaded(*there, -1) if there is not None else await self._makers.make(recipe)
+            if loaded.fd >= 0:
+                return loaded
+            directory, meta, _ = loaded
             try:
-                fd = await asyncio.to_thread(memory.load, path, meta.ram_size, meta.ram_checksum)
-                return Loaded(directory, meta, fd)
+                fd = await asyncio.to_thread(memory.load, f"{directory}/ram", meta.ram_size, meta.ram_checksum)
+                return loaded._replace(fd=fd)
             except ValueError:
                 os.unlink(f"{directory}/meta.json")  # damaged: made anew
         raise Internal("the template is damaged as soon as it is made", code="template-damaged", input=directory)
 
-    async def _make(self, recipe: Recipe) -> tuple[str, Meta]:
-        argv = program.argv("hull.vm.template", recipe.dump())
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env={})
+    def _intact(self, loaded: Loaded) -> bool:
+        """Whether the files beside the memory are still those of this template: half a millisecond for some 400 KB."""
         try:
-            assert child.stdout is not None
-            output = await asyncio.wait_for(child.stdout.read(), TEMPLATE_SECONDS)
-            await child.wait()
-        finally:
-            if child.returncode is None:
-                child.kill()
-        return _made(output)
+            with open(f"{loaded.directory}/state", "rb") as file:
+                whole = zlib.crc32(file.read()) == loaded.meta.state_checksum
+        except OSError:
+            return False
+        return whole and (self._makers.writing(loaded.directory) or os.path.exists(f"{loaded.directory}/meta.json"))
 
 
 def _model(bundle: Bundle) -> dict[str, str]:
     """The part of a Recipe that says which empty file system the template knows."""
     path = next((disk.get("model", "") for disk in bundle["disks"] if disk["role"] == "upper"), "")
     return {"blank": path, "blank_identity": disks.identity(path)} if path else {}
-
-
-def _intact(loaded: Loaded) -> bool:
-    """Whether the files beside the memory are still those of this template: half a millisecond for some 400 KB."""
-    try:
-        with open(f"{loaded.directory}/state", "rb") as file:
-            whole = zlib.crc32(file.read()) == loaded.meta.state_checksum
-        return whole and os.path.exists(f"{loaded.directory}/meta.json")
-    except OSError:
-        return False
-
-
-def _made(output: bytes) -> tuple[str, Meta]:
-    answer: dict[str, Any] = (
-        json.loads(output) if output.strip() else {"error": "the program that makes templates died"}
-    )
-    if "error" in answer:
-        raise HostCannot(
-            str(answer["error"]),
-            hull="vm",
-            missing="template",
-            code=answer.get("code") or "template-failed",
-            next_step=answer.get("next") or f"{NAME} doctor --isolation vm",
-        )
-    return answer["directory"], Meta(**answer["meta"])
 
 
 def burden(shape: machine.Shape, bundle: Bundle) -> Resources:

@@ -57,6 +57,16 @@ def release_of(data: bytes, path: str = "") -> str:
     return data[offset : data.find(b"\0", offset)].split(b" ")[0].decode("ascii", "replace")
 
 
+def wants_signatures(path: str, version: str) -> bool:
+    """Whether the kernel at ``path`` may refuse a module that is not signed: its configuration, which distributions
+    put beside it, says that it does not."""
+    try:
+        with open(f"{os.path.dirname(path)}/config-{version}", "rb") as file:
+            return b"\nCONFIG_MODULE_SIG_FORCE=y" in file.read(IMAGE_MAX)
+    except OSError:
+        return True
+
+
 def unpack(data: bytes) -> bytes:
     """The ELF image inside a bzImage, or b"" if its compressor is not known here."""
     setup = data[0x1F1] or 4

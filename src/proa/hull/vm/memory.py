@@ -8,8 +8,9 @@ import fcntl
 import os
 import zlib
 
-_F_ADD_SEALS = 1033
+_F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 _SEAL_SEAL, _SEAL_SHRINK, _SEAL_GROW, _SEAL_WRITE = 1, 2, 4, 8
+_SEALS = _SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW | _SEAL_WRITE
 _CHUNK = 4 << 20
 
 
@@ -50,8 +51,13 @@ def extents(fd: int) -> "list[tuple[int, int]]":
 
 
 def seal(fd: int) -> None:
-    """Nobody can write, grow, shrink or map it shared for writing from now on."""
-    fcntl.fcntl(fd, _F_ADD_SEALS, _SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW | _SEAL_WRITE)
+    """Nobody can write, grow, shrink or map it shared for writing from now on. Raises OSError: somebody still may."""
+    fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
+
+
+def sealed(fd: int) -> bool:
+    """Whether ``seal`` was done."""
+    return fcntl.fcntl(fd, _F_GET_SEALS) & _SEALS == _SEALS
 
 
 def load(path: str, size: int, checksum: int) -> int:

@@ -4,8 +4,9 @@
                            meta.json (Meta), made-from.json, console.log
     STATE/templates/KEY.lock
 
-A key is the hash of everything that a restore needs to be the same. A directory appears by rename, whole; checksums
-find the rest. ``main`` is the program that makes one: a cold boot is "make the template and go on".
+A key is the hash of everything that a restore needs to be the same. A directory appears by rename, all but its memory
+in it; meta.json comes last: without it the template is none. Checksums find the rest. ``main`` is the program that
+makes one (``maker`` has what it says): a cold boot is "make the template and go on".
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import shutil
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...errors import HostCannot, ProaError
@@ -44,7 +46,8 @@ def prepare(recipe: Recipe) -> Prepared:
     """Kernel and boot image as files, and the key. Raises HostCannot, InvalidRequest, Internal, OSError."""
     linux = kernel.prepare(recipe.kernel.image, f"{recipe.cache}/kernels")
     filter = _filter()
-    boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot", filter)
+    signed = kernel.wants_signatures(recipe.kernel.image, recipe.kernel.version)
+    boot = bootimage.build(recipe.kernel.modules, f"{recipe.cache}/boot", filter, signed)
     inputs = [recipe.kernel.image, *boot.inputs]
     shape = recipe.shape
     commands = [machine.command([], shape), machine.command([], shape, machine.Boot("", "", boot.init))]
@@ -65,29 +68,36 @@ def _hash(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
-    """The template in ``directory``, made if it is not there; several makers at once make one."""
+def make(recipe: Recipe, prepared: Prepared, directory: str, ram: int, tell: Callable[[Meta, bool], None]) -> None:
+    """The template in ``directory``, made if it is not there; several makers at once make one.
+
+    ``tell(meta, fresh)`` is called as soon as machines can be restored from it. ``fresh``: it was booted in the memfd
+    ``ram``, which is sealed then, and is written to the directory behind that call.
+    """
     os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
     lock = os.open(directory + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         meta = made.find(directory)
-        return meta if meta is not None else _make(recipe, prepared, directory)
+        if meta is not None:
+            tell(meta, False)
+            return
+        meta = _make(recipe, prepared, directory, ram)
+        tell(meta, True)
+        _write(directory, ram, meta)
     finally:
         os.close(lock)
 
 
-def _make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
+def _make(recipe: Recipe, prepared: Prepared, directory: str, ram: int) -> Meta:
     temporary = directory + ".new"
     shutil.rmtree(temporary, ignore_errors=True)
     os.mkdir(temporary, 0o700)
     try:
-        meta = _boot(recipe, prepared, temporary)
+        meta = _boot(recipe, prepared, temporary, ram)
         with open(f"{temporary}/{standard.FILTER}", "wb") as binary:
             binary.write(prepared.filter)
         made.remember(temporary, recipe, prepared.inputs)
-        with open(f"{temporary}/meta.json", "w", encoding="utf-8") as file:
-            json.dump(meta._asdict(), file)
         shutil.rmtree(directory, ignore_errors=True)
         os.rename(temporary, directory)
     finally:
@@ -95,18 +105,33 @@ def _make(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     return meta
 
 
-def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
+def _write(directory: str, ram: int, meta: Meta) -> None:
+    """The memory as a file, then what makes the template whole. Raises OSError; what is there is no template then."""
+    path = f"{directory}/ram"
+    try:
+        with open(path, "w+b") as file:
+            os.ftruncate(file.fileno(), meta.ram_size)
+            checksum = memory.copy(ram, file.fileno())
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # the disk is full
+        raise
+    temporary = f"{directory}/meta.new"
+    with open(temporary, "w", encoding="utf-8") as text:
+        json.dump(meta._replace(ram_checksum=checksum)._asdict(), text)
+    os.rename(temporary, f"{directory}/meta.json")
+
+
+def _boot(recipe: Recipe, prepared: Prepared, directory: str, ram: int) -> Meta:
     began = time.monotonic()
     size = recipe.memory << 20
     files = (prepared.boot.kernel, prepared.boot.initrd)
     hidden = f"{directory}/jail"
     os.mkdir(hidden, 0o700)
     jail = confinement.plan(recipe.qemu, prepared.key, recipe.may, hidden, accelerator=recipe.accelerator, files=files)
-    ram = memory.create(size)
-    with open(f"{directory}/state", "w+b") as state, open(f"{directory}/ram", "w+b") as file:
+    with open(f"{directory}/state", "w+b") as state:
         booted = cold.boot(recipe, prepared.boot, jail, ram, state.fileno())
-        os.ftruncate(file.fileno(), size)
-        checksum = memory.copy(ram, file.fileno())
+        memory.seal(ram)
         state.seek(0)
         saved = state.read()
     os.rmdir(hidden)
@@ -115,7 +140,7 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str) -> Meta:
     return Meta(
         made.VERSION,
         size,
-        checksum,
+        0,
         len(saved),
         zlib.crc32(saved),
         booted.hello,
@@ -151,21 +176,31 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 
 
 def main() -> None:
-    """Program: a Recipe as JSON; prints {directory, meta} or {error, code, next} as one line of JSON.
+    """Program: a Recipe as JSON, a memfd's number; see ``maker``.
 
-    Ends at once, and QEMU with it, when its stdin is closed: whoever wanted the template is gone.
+    Ends at once, and QEMU with it, when its stdin is closed before the machine is there.
     """
-    recipe = load(sys.argv[1])
-    answer: dict[str, Any]
+    recipe, ram = load(sys.argv[1]), int(sys.argv[2])
+    booted = False
+
+    def tell(meta: Meta, fresh: bool) -> None:
+        nonlocal booted
+        _say({"directory": directory, "meta": meta._asdict(), "fresh": fresh})
+        booted = fresh
+
     try:
         prepared = prepare(recipe)
         directory = f"{recipe.cache}/templates/{prepared.key}"
-        fresh = made.find(directory) is None
-        answer = {"directory": directory, "meta": make(recipe, prepared, directory)._asdict()}
-        if fresh:
+        make(recipe, prepared, directory, ram, tell)
+        if booted:
             prune(recipe, prepared)
     except ProaError as problem:
-        answer = {"error": problem.what, "code": problem.code, "next": problem.next_step}
+        _say({"error": problem.what, "code": problem.code, "next": problem.next_step})
     except (OSError, cold.BootFailed) as problem:
-        answer = {"error": str(problem), "code": "template-failed", "next": ""}
+        if booted:
+            raise  # nobody listens any more: the engine's log hears it
+        _say({"error": str(problem), "code": "template-failed", "next": ""})
+
+
+def _say(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
