@@ -39,13 +39,8 @@ dev: $(VENV)/dev.stamp install ## and what tests and lint need
 demo: install ## a real Debian, as a container and as a virtual machine
 	$(BIN)/python demo/demo.py
 
-# What failed runs once more, alone: on a loaded machine a deadline may pass that is wide enough elsewhere. Such a test
-# is named in the first run's summary, and twice is a failure.
-test: dev lint ## lint, then every test against the installed wheel
-	PROA_KILL_SEED=$(SEED) PROA_TEST_HULLS="$(HULLS)" $(BIN)/python -m pytest $(ARGS) || { [ $$? -eq 1 ] && \
-		echo "== once more, what failed above" && \
-		PROA_KILL_SEED=$(SEED) PROA_TEST_HULLS="$(HULLS)" \
-		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+test: dev ## lint, then every test against the installed wheel, two parts of them side by side
+	PROA_KILL_SEED=$(SEED) PROA_TEST_HULLS="$(HULLS)" $(BIN)/python tests/lanes.py $(ARGS)
 
 unit: dev ## the quick tests alone
 	$(BIN)/python -m pytest tests/unit tests/style $(ARGS)

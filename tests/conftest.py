@@ -12,14 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from support import image, peers
+from support import hulls, image, peers
+from support.answers import Answers
 from support.box import Box, Unplayable, docker, proa
+from support.hulls import HULLS
 
-HULLS = os.environ.get("PROA_TEST_HULLS", "container").replace(",", " ").split()
-
+os.umask(0o022)  # whatever who runs the tests has: roots of containers are made here, and read by other users
 
 DEADLINE = 600
 """Seconds that a single test may take: one that waits for what never comes fails, and the run goes on."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Marks each test ``on_HULL``, and plays one hull's after the other's, each in the order it is written in."""
+    for item in items:
+        if hull := hulls.of(item):
+            item.add_marker(f"on_{hull}")
+    place = {item: number for number, item in enumerate(items)}
+    yield
+    order = {hull: number for number, hull in enumerate(["", *hulls.ALL])}
+    items.sort(key=lambda item: (order[hulls.of(item)], place[item]))
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +79,7 @@ def open_folder() -> Iterator[Path]:
 def shared_box(request: pytest.FixtureRequest, image_tar: Path) -> Iterator[Box]:
     """One engine for all behaviour tests of a hull."""
     if request.param == "docker":
-        try:
-            with docker(image_tar) as box:
-                yield box
-        except peers.Missing as problem:
-            pytest.skip(str(problem))
+        yield request.getfixturevalue("docker_box")
         return
     try:
         with proa(image_tar, request.param) as box:
@@ -102,3 +111,11 @@ def docker_box(image_tar: Path) -> Iterator[Box]:
             yield box
     except peers.Missing as problem:
         pytest.skip(f"dockerd: {problem}")
+
+
+@pytest.fixture(scope="session")
+def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
+    """What the judge shows for command lines. PROA_TEST_ANSWERS: a folder that several processes share."""
+    with open_folder() as own:
+        folder = Path(os.environ.get("PROA_TEST_ANSWERS") or own)
+        yield Answers(folder, lambda: request.getfixturevalue("docker_box"))

@@ -101,7 +101,7 @@ def _gone(pid: int, seconds: float = 10) -> None:
 
 
 def test_stop_all_ends_them(own: Box) -> None:
-    own.detached("--name", "c1", IMAGE, "sleep", "600")
+    own.detached("--init", "--name", "c1", IMAGE, "sleep", "600")  # process 1 would not hear TERM
     program = int(own.inspect("c1", "{{.State.Pid}}"))
     own.cli("engine", "stop", "--all").ok()
     _gone(program)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,16 @@ def test_images_quiet(imported: Box) -> None:
     assert re.fullmatch("sha256:[0-9a-f]{64}", imported.cli("images", "-q", "--no-trunc", "other").text)
 
 
-def test_inspect_of_an_image(imported: Box) -> None:
+def test_inspect_of_an_image(imported: Box, image_tar: Path) -> None:
     told = json.loads(imported.cli("inspect", "other:v1").ok().out)[0]
     assert told["RepoTags"] == ["other:v1"]
     assert (told["Os"], told["Architecture"]) == ("linux", "amd64")
     assert told["RootFS"]["Type"] == "layers"
     assert len(told["RootFS"]["Layers"]) == 1
     assert told["Size"] > 1_000_000
+    with tarfile.open(image_tar) as tar:
+        held = sum(len(member.linkname) if member.issym() else member.size for member in tar)
+    assert told["Size"] == held  # names and padding are not counted
 
 
 def test_changes(box: Box, image_tar: Path) -> None:

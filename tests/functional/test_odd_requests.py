@@ -243,8 +243,12 @@ def test_filters_that_name_what_is_not_there(box: Box, what: str, noun: str, key
 
 
 def test_images_before_and_since(box: Box) -> None:
-    assert _listed(box, "images", {"before": [IMAGE]}) == (200, [])
-    assert _listed(box, "images", {"since": [IMAGE]}) == (200, [])
+    """Neither holds for the image itself."""
+    for wanted in ({"before": [IMAGE]}, {"since": [IMAGE]}, {"reference": ["x[ab]*"]}, {"until": ["1000h"]}):
+        status, rows = _listed(box, "images", wanted)
+        if status == 400 and box.is_docker:
+            continue  # until: since 23
+        assert (status, [row for row in rows if f"{IMAGE}:latest" in row["RepoTags"]]) == (200, []), wanted
     assert len(_listed(box, "images", {"reference": ["b[ab]*"]})[1]) == 1
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -217,6 +219,23 @@ def test_one_that_breaks_in_use_is_made_anew(box: Box, damage: Callable[[Path], 
     damage(directory(box) / "state")
     after = boot_id(box)
     assert boots(box) == [after] and after != before
+
+
+def test_one_that_cannot_be_restored_costs_no_run(box: Box) -> None:
+    """Its checksums are right, its content is not: found by the machine itself, whose client hears nothing of it."""
+    before = boot_id(box)
+    restart(box)
+    template = directory(box)
+    (template / "state").write_bytes(b"nonsense" * 100)
+    meta = json.loads((template / "meta.json").read_text())
+    meta.update(state_size=800, state_checksum=zlib.crc32(b"nonsense" * 100))
+    (template / "meta.json").write_text(json.dumps(meta))
+    script = "cat /proc/sys/kernel/random/boot_id; cat"
+    result = box.run("-i", IMAGE, "sh", "-c", script, input=b"typed early", timeout=120).ok()
+    after, typed = result.text.split("\n")
+    assert (typed, after != before) == ("typed early", True)
+    assert boots(box) == [after]
+    assert box.cli("ps", "-aq").text == ""
 
 
 def test_what_a_killed_maker_left_is_removed(box: Box) -> None:

@@ -6,21 +6,34 @@ import hashlib
 
 import pytest
 
+from support.answers import Answers
 from support.box import IMAGE, Box
+from support.hulls import played
 from support.lines import LINES
-from support.terminal import Line, alike, both
+from support.terminal import Line, alike, shown
+
+Cases = list[tuple[Line]]
+
+
+def _pipe(hull: str) -> Cases:
+    return [(line,) for line in LINES if line.pipe and (line.core or hull != "floor")]
+
+
+def _terminal(hull: str) -> Cases:
+    """The floor's machine is the VM's, and its command is started through two more programs: a part of the table."""
+    return [(line,) for line in LINES if line.tty and (line.core or hull != "floor")]
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize("line", [line for line in LINES if line.pipe], ids=lambda line: line.name)
-def test_in_a_pipe(line: Line, docker_box: Box, proa_box: Box) -> None:
-    alike(line, *both(line, docker_box, proa_box, terminal=False))
+@played("line", _pipe)
+def test_in_a_pipe(line: Line, answers: Answers, proa_box: Box) -> None:
+    alike(line, answers.seen(line, terminal=False), shown(proa_box, line, terminal=False))
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize("line", [line for line in LINES if line.tty], ids=lambda line: line.name)
-def test_in_a_terminal(line: Line, docker_box: Box, proa_box: Box) -> None:
-    alike(line, *both(line, docker_box, proa_box, terminal=True))
+@played("line", _terminal)
+def test_in_a_terminal(line: Line, answers: Answers, proa_box: Box) -> None:
+    alike(line, answers.seen(line, terminal=True), shown(proa_box, line, terminal=True))
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""One engine of ours and one dockerd, each seen through each docker client."""
+"""Our engine seen through each docker client; what dockerd showed to the same client is the measure."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,41 +10,31 @@ import pytest
 
 from outside import clients
 from support import peers
+from support.answers import Answers
 from support.box import Box
+from support.terminal import Line, Seen, shown
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The same client on dockerd, which is right, and on our engine."""
+class Client:
+    """One docker client. ``proa``: our engine, driven by it."""
 
     name: str
-    docker: Box
     proa: Box
+    answers: Answers
+    home: Path
+
+    def both(self, line: Line, terminal: bool) -> tuple[Seen, Seen]:
+        """What it shows on dockerd, which is right, and on our engine."""
+        wanted = self.answers.seen(line, terminal, self.name, lambda box: clients.through(self.name, box, self.home))
+        return wanted, shown(self.proa, line, terminal)
 
 
-@pytest.fixture(params=clients.NAMES)
-def pair(request: pytest.FixtureRequest, docker_box: Box, proa_box: Box, tmp_path: Path) -> Iterator[Pair]:
-    """Both engines without a container before and after."""
+@pytest.fixture
+def client(name: str, proa_box: Box, answers: Answers, tmp_path: Path) -> Iterator[Client]:
+    """Our engine without a container before and after."""
     try:
-        pair = Pair(request.param, *(clients.through(request.param, box, tmp_path) for box in (docker_box, proa_box)))
+        proa = clients.through(name, proa_box, tmp_path)
     except peers.Missing as problem:
         pytest.skip(str(problem))
-    yield pair
-    docker_box.clean()
-
-
-OUTSIDE = os.environ.get("PROA_OUTSIDE_HULLS", "container").replace(",", " ").split()
-"""The hulls that other people's clients are judged on: five hundred lines take twenty minutes in an emulated VM."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out this folder's tests of hulls that were not asked for."""
-    left = [
-        item
-        for item in items
-        if "tests/outside/" in item.nodeid
-        and any(f"[{hull}" in item.nodeid for hull in ("vm", "floor") if hull not in OUTSIDE)
-    ]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in set(left)]
+    yield Client(name, proa, answers, tmp_path)

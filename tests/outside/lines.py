@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import tarfile
 
 from functional import test_terminal_table as table
 from support.box import IMAGE
@@ -13,10 +15,38 @@ RUN = ("run", "--rm", "BOX")
 LIVE = ["run", "-d", "BOX", "--name", NAME, "--label", "part=test", IMAGE, "sleep", "99"]
 MADE = ["create", "BOX", "--name", NAME, IMAGE, "echo", "made"]
 ENDED = ["run", "BOX", "--name", NAME, IMAGE, "sh", "-c", "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three"]
-STUBBORN = ["run", "-d", "BOX", "--name", NAME, IMAGE, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done"]
+STUBBORN = [
+    "run",
+    "-d",
+    "BOX",
+    "--name",
+    NAME,
+    IMAGE,
+    "sh",
+    "-c",
+    "trap 'exit 5' TERM; : >/set; while :; do sleep 0.05; done",
+]
 
-SETTLE = ["exec", NAME, "sleep", "0.5"]
-"""Time for the program to have set its trap: process 1 ignores a signal that it has no handler for."""
+SETTLE = ["exec", NAME, "sh", "-c", "until [ -e /set ]; do sleep 0.05; done"]
+"""Until the program has set its trap: process 1 ignores a signal that it has no handler for."""
+
+
+CORE = {
+    *("version", "info", "events", "create", "run detached", "start", "stop", "stop code", "kill", "rm", "wait"),
+    *("ps", "ps ended", "logs", "logs followed", "exec with settings", "exec with stdin", "exec both streams"),
+    *("import", "import with a change", "images", "inspect ended", "inside: who"),
+}
+"""What stands for each command: played on every hull."""
+
+
+def _tar() -> bytes:
+    """An archive of one empty directory."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        folder = tarfile.TarInfo("etc")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    return data.getvalue()
 
 
 def _line(name: str, *arguments: str, before: list[list[str]] | None = None, **more: object) -> Line:
@@ -148,6 +178,11 @@ IMAGES = [
     _line("image words", "inspect", "-f", "{{.Os}}/{{.Architecture}} {{.RepoTags}} {{.Comment}} {{.Author}} "
           "{{json .Config.Env}} {{json .Config.Cmd}} {{.RootFS.Type}}", IMAGE),
     _line("history", "history", IMAGE),
+    _line("import", shell="$CLI import - made:line; echo $?; $CLI images -q made; $CLI rmi made:line", stdin=_tar(),
+          tty=False),
+    _line("import with a change", stdin=_tar(), tty=False,
+          shell="$CLI import -c 'CMD [\"/x\"]' -c 'ENV A=1' -m why - made:line && "
+          "$CLI inspect -f '{{json .Config.Cmd}} {{json .Config.Env}} {{.Comment}}' made:line; $CLI rmi made:line"),
     _line("import a missing file", "import", "/no/such/file", "x"),
     _line("import to a bad name", "import", "-", "BAD", stdin=b"", tty=False),
     _line("tag", "tag", IMAGE, "second:tag"),
@@ -217,5 +252,10 @@ INSIDE = [
     _inside("entry point", "echo $0", "--entrypoint", "/bin/sh"),
 ]  # fmt: skip
 
+
+def _marked(lines: list[Line]) -> list[Line]:
+    return [dataclasses.replace(line, core=line.name in CORE) for line in lines]
+
+
 TABLE = [dataclasses.replace(line, name=f"table: {line.name}", unlike="") for line in table.LINES]
-LINES = [*SYSTEM, *LIFE, *SHOW, *EXEC, *IMAGES, *REFUSED, *INSIDE]
+LINES = _marked([*SYSTEM, *LIFE, *SHOW, *EXEC, *IMAGES, *REFUSED, *INSIDE])

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from outside.conftest import Pair
-from outside.differences import DIFFERENCES, IN_A_VM, blank
+from outside.clients import NAMES
+from outside.conftest import Client
+from outside.differences import DIFFERENCES, IN_A_VM, allowed, blank
 from outside.lines import LINES, TABLE
-from support.terminal import Line, Seen, in_pipe, in_terminal, prepare
+from support.hulls import HULLS, played
+from support.terminal import Line
 
 pytestmark = pytest.mark.peer
+Cases = Iterator[tuple[str, Line]]
 
 
-def _seen(pair: Pair, line: Line, terminal: bool) -> tuple[Seen, Seen]:
-    seen = []
-    for box in (pair.docker, pair.proa):
-        prepare(box, line)
-        seen.append(in_terminal(box, line) if terminal else in_pipe(box, line))
-        box.clean()
-    return seen[0], seen[1]
+def _cases(lines: list[Line], hull: str) -> Cases:
+    """Each line through both clients as a container; in a VM the core through both, the others through one of them in
+    turn; on the floor, whose machine is the same, the core through one of them in turn.
+    """
+    for number, line in enumerate(lines):
+        for client in NAMES:
+            turn = NAMES[number % len(NAMES)] == client
+            if hull == "container" or (line.core and hull == "vm") or (turn and (line.core or hull != "floor")):
+                yield client, line
 
 
-def _alike(pair: Pair, line: Line, terminal: bool) -> None:
-    wanted, found = _seen(pair, line, terminal)
-    difference = DIFFERENCES.get(line.name) or (IN_A_VM.get(line.name) if pair.proa.is_vm else None)
+def _alike(client: Client, line: Line, terminal: bool) -> None:
+    wanted, found = client.both(line, terminal)
+    difference = allowed(line.name, client.proa.is_vm)
     code = wanted.code if difference is None or difference.code is None else difference.code
     if difference is None or difference.masks:
         assert blank(found.out, difference) == blank(wanted.out, difference)
@@ -34,19 +40,19 @@ def _alike(pair: Pair, line: Line, terminal: bool) -> None:
     assert found.modes and wanted.modes
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
-def test_a_line(line: Line, pair: Pair) -> None:
-    _alike(pair, line, terminal=False)
+@played("name line", lambda hull: _cases(LINES, hull))
+def test_a_line(line: Line, client: Client) -> None:
+    _alike(client, line, terminal=False)
 
 
-@pytest.mark.parametrize("line", [line for line in TABLE if line.pipe], ids=lambda line: line.name)
-def test_the_table_in_a_pipe(line: Line, pair: Pair) -> None:
-    _alike(pair, line, terminal=False)
+@played("name line", lambda hull: _cases([line for line in TABLE if line.pipe], hull))
+def test_the_table_in_a_pipe(line: Line, client: Client) -> None:
+    _alike(client, line, terminal=False)
 
 
-@pytest.mark.parametrize("line", [line for line in TABLE if line.tty], ids=lambda line: line.name)
-def test_the_table_in_a_terminal(line: Line, pair: Pair) -> None:
-    _alike(pair, line, terminal=True)
+@played("name line", lambda hull: _cases([line for line in TABLE if line.tty], hull))
+def test_the_table_in_a_terminal(line: Line, client: Client) -> None:
+    _alike(client, line, terminal=True)
 
 
 def test_each_difference_is_of_a_line() -> None:
@@ -70,10 +76,13 @@ LATER = {
 }
 
 
+@pytest.mark.parametrize("shared_box", HULLS[:1], indirect=True)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("command", LATER)
-def test_what_comes_later_is_refused_by_name(command: str, pair: Pair, image_tar: Path) -> None:
-    pair.proa.create("--name", "later", "bb", "true")
+def test_what_comes_later_is_refused_by_name(command: str, client: Client, image_tar: Path) -> None:
+    """No hull has a say in it."""
+    client.proa.create("--name", "later", "bb", "true")
     words = [word.replace("NAME", "later").replace("IMAGE", str(image_tar)) for word in LATER[command]]
-    result = pair.proa.cli(*words)
+    result = client.proa.cli(*words)
     assert result.code == 1
     assert f"{command}: not supported yet" in result.error

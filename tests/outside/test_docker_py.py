@@ -16,20 +16,23 @@ from typing import Any
 import pytest
 
 from support.box import IMAGE, Box
+from support.hulls import HULLS
 
 docker = pytest.importorskip("docker")
+OURS = ("container", "vm")
+"""The floor's machine is the VM's, and so is its engine: it takes another way to the first, not to the second."""
 pytestmark = [
     pytest.mark.peer,
+    pytest.mark.parametrize("shared_box", ["docker", *(hull for hull in HULLS if hull in OURS)], indirect=True),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
-@pytest.fixture(params=["dockerd", "ours"])
-def engine(request: pytest.FixtureRequest, docker_box: Box, proa_box: Box) -> Iterator[Box]:
+@pytest.fixture
+def engine(box: Box) -> Box:
     """Each test states what dockerd does, and is judged by it."""
-    yield docker_box if request.param == "dockerd" else proa_box
-    docker_box.clean()
+    return box
 
 
 @pytest.fixture

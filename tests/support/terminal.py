@@ -22,9 +22,10 @@ RESIZE = b"<resize>"
 SIZE, NEW_SIZE = (24, 80), (40, 120)
 
 
-REDRAWN = re.compile(rb"\x1b\[6n|\r/[\w/]* [#$] \x1b\[J|\^C")
+REDRAWN = re.compile(rb"\x1b\[6n|\r/[\w/]* [#$] \x1b\[J|\^C|failed to resize (exec )?tty, using default size\r\n")
 """What busybox's shell prints when its terminal gets its size after its first prompt: docker's client sets the size
-behind the start, so that either may come first. And a terminal's ^C, which races with what the program says to it."""
+behind the start, so that either may come first. And a terminal's ^C, which races with what the program says to it; and
+what docker's client says of a size that came too late for a program that has ended."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Line:
 
     ``stdin`` is what the pipe has to give (None: nothing, closed), ``keys`` what is typed in the terminal.
     ``shell`` runs the line through sh, with $CLI for the command. ``unlike``: why bytes may differ (codes never may).
+    ``core``: played on every hull, the slowest ones too.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Line:
     tty: bool = True
     shell: str = ""
     unlike: str = ""
+    core: bool = False
     options: dict[str, object] = field(default_factory=dict)
 
 
@@ -151,14 +154,12 @@ def _resize(controller: int, size: tuple[int, int]) -> None:
     fcntl.ioctl(controller, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
 
 
-def both(line: Line, judge: Box, box: Box, terminal: bool) -> tuple[Seen, Seen]:
-    """What the judge shows, and what ours does."""
-    seen = []
-    for one in (judge, box):
-        prepare(one, line)
-        seen.append(in_terminal(one, line) if terminal else in_pipe(one, line))
-        one.clean()
-    return seen[0], seen[1]
+def shown(box: Box, line: Line, terminal: bool) -> Seen:
+    """What a box shows, with no container before and after."""
+    prepare(box, line)
+    seen = in_terminal(box, line) if terminal else in_pipe(box, line)
+    box.clean()
+    return seen
 
 
 def alike(line: Line, wanted: Seen, found: Seen) -> None:

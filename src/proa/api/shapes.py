@@ -36,7 +36,7 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
     """``docker inspect``, API 1.45, with ``Hull`` beside it."""
     record, state = container.record, container.state
     words = spec.args(record)
-    directory = engine.places.container(record.id)
+    directory, run = engine.places.container(record.id), engine.places.container_run(record.id)
     return {
         "Id": record.id,
         "Created": times.rfc3339(record.created),
@@ -44,9 +44,9 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
         "Args": words[1:],
         "State": _state(container),
         "Image": record.image_id,
-        "ResolvConfPath": _own_file(container, directory, hostfiles.RESOLV_CONF),
-        "HostnamePath": _own_file(container, directory, hostfiles.HOSTNAME),
-        "HostsPath": _own_file(container, directory, hostfiles.HOSTS),
+        "ResolvConfPath": _own_file(container, run, hostfiles.RESOLV_CONF),
+        "HostnamePath": _own_file(container, run, hostfiles.HOSTNAME),
+        "HostsPath": _own_file(container, run, hostfiles.HOSTS),
         "LogPath": log_path(engine.places, record.id),
         "Name": "/" + container.name,
         "RestartCount": state.restarts,
@@ -59,7 +59,7 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
         "HostConfig": _host_config(container),
         "GraphDriver": {
             "Data": {
-                "MergedDir": directory + "/root",
+                "MergedDir": directory + "/work",
                 "UpperDir": directory + "/upper",
                 "WorkDir": directory + "/work",
             },
@@ -165,8 +165,8 @@ def command(words: list[str]) -> str:
 
 
 def size(engine: Engine, container: Container) -> int:
-    """Bytes that the container wrote. Blocks."""
-    total = 0
+    """Bytes that the container wrote, each inode's once. Blocks."""
+    total, seen = 0, set[int]()
     pending = [engine.places.container(container.id) + "/upper"]
     while pending:
         try:
@@ -174,7 +174,8 @@ def size(engine: Engine, container: Container) -> int:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
-                    else:
+                    elif entry.inode() not in seen:
+                        seen.add(entry.inode())
                         total += entry.stat(follow_symlinks=False).st_size
         except OSError:
             continue

@@ -81,7 +81,8 @@ class Launch:
         making = asyncio.ensure_future(hull.create(bundle))
         await asyncio.sleep(0)  # now the request for it is on its way
         try:
-            hostfiles.write(bundle["files"])
+            if bundle["root"]:  # else nothing of this host is mounted, and what they say is all that is needed
+                hostfiles.write(bundle["files"])
         except OSError:
             await hull.delete(await making)
             raise
@@ -101,7 +102,7 @@ class Launch:
             "directory": directory,
             "run": self.places.container_run(record.id),
             "socket": shim_socket(self.places, record.id),
-            "spec": spec.spec(record, directory + "/root", way.cgroup_version),
+            "spec": spec.spec(record, _path(root, directory), way.cgroup_version),
             "root": root.mounts,
             "disks": root.disks,
             "stdio": {
@@ -118,7 +119,7 @@ class Launch:
             "nofile": self._host.nofile,
             "fds": [],
             "volatile": host.auto_remove,
-            "files": hostfiles.make(record, directory, binds.destinations(host)),
+            "files": hostfiles.make(record, self.places.container_run(record.id), binds.destinations(host)),
         }
 
     async def _root(self, container: Container) -> Root:
@@ -131,3 +132,8 @@ class Launch:
         if form == "mounts":  # three mkdirs: dearer to hand to a thread than to do
             return rootfs.prepare(directory, base, volatile=volatile)
         return await asyncio.to_thread(rootfs.prepare, directory, base, volatile=volatile)
+
+
+def _path(root: Root, directory: str) -> str:
+    """Where the root will be mounted; a virtual machine has a place of its own for it."""
+    return root.mounts[-1]["destination"] if root.mounts else directory

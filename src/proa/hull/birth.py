@@ -1,6 +1,8 @@
 """How a shim comes to be, once it is forked, and what it leaves when something of ours fails.
 
 A shim that was asked for carries its bundle at once; a spare one waits for it, with what it will need already touched.
+One whose container has ended, and who holds nothing more, offers itself to its engine as a spare: a process that has
+done it before neither has to be forked nor to make its memory its own again.
 """
 
 import _socket
@@ -24,25 +26,39 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+LIVES = 100
+"""Containers that one process carries at most, one after the other."""
+
 
 def wait(control: int) -> "NoReturn":
     """A spare shim's whole life: wait for a bundle, then carry it. Ends with its engine. Never returns."""
     _detach()
     _touch()
-    network = _new_network()
-    try:
-        message, fds = messages.receive(_socket.socket(fileno=os.dup(control)))
-    except (messages.Gone, OSError, ValueError):
-        os._exit(0)
-    if message.get("op") != "carry" or not fds:
-        os._exit(0)
-    _carry(control, fds[0], fds[1:], network)
+    _wait(control, LIVES)
 
 
 def run(control: int, bundle: int, fds: "list[int]") -> "NoReturn":
     """A forked shim's whole life. ``bundle``: a sealed memfd; ``fds``: what bundle["fds"] names. Never returns."""
     _detach()
-    _carry(control, bundle, fds)
+    _wait(_carry(control, bundle, fds, -1, again=True), LIVES - 1)
+
+
+def _wait(control: int, lives: int) -> "NoReturn":
+    """Carry what the engine at ``control`` has; and again, with the next socket, ``lives`` times at most."""
+    while control >= 0 and lives:
+        network = _new_network()
+        sock = _socket.socket(fileno=control)
+        try:
+            message, fds = messages.receive(sock)
+        except (messages.Gone, OSError, ValueError):
+            break
+        finally:
+            control = sock.detach()
+        if message.get("op") != "carry" or not fds:
+            break
+        lives -= 1
+        control = _carry(control, fds[0], fds[1:], network, again=lives > 0)
+    os._exit(0)
 
 
 def _detach() -> None:
@@ -68,7 +84,8 @@ def _new_network() -> int:
         return -1
 
 
-def _carry(control: int, bundle: int, fds: "list[int]", network: int = -1) -> "NoReturn":
+def _carry(control: int, bundle: int, fds: "list[int]", network: int, *, again: bool) -> int:
+    """Returns once nothing is left of the container: the next control socket (``again``: there may be one), or -1."""
     value: "Bundle | None" = None
     shim: "Shim | None" = None
     if _hung_up(control):
@@ -80,13 +97,27 @@ def _carry(control: int, bundle: int, fds: "list[int]", network: int = -1) -> "N
             held["network"] = network
         elif network >= 0:
             os.close(network)
-        shim = Shim(value, held, _socket.socket(fileno=control))
+        again = again and value["kind"] == "container"  # a virtual machine's has loaded much, and is rare
+        shim = Shim(value, held, _socket.socket(fileno=control), again=again)
         shim.run()
-        os._exit(0)
+        control = shim.offered
+        shim.close()
+        return control if control >= 0 and _as_new(control) else -1
     except BaseException as problem:  # whatever it is: the container must end, and the record must say why
-        _crash(value, shim, f"shim failed: {type(problem).__name__}: {problem}")
-    finally:
-        os._exit(1)
+        try:
+            _crash(value, shim, f"shim failed: {type(problem).__name__}: {problem}")
+        finally:
+            os._exit(1)
+
+
+def _as_new(control: int) -> bool:
+    """Whether this process holds what a new one holds, and nothing of what it carried: no descriptor, no child."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return False
+    except ChildProcessError:
+        held = set(map(int, os.listdir("/proc/self/fd")))  # and the one that reads it
+        return held >= {0, 1, 2, control} and len(held) == 5
 
 
 def _hung_up(control: int) -> bool:

@@ -110,12 +110,26 @@ class CarriedHull:
         """See ``contract.Hull``. After Refused ``wait`` answers at once; the listener hears nothing of that end."""
         mine = _mine(handle)
         try:
-            await self._ask(mine, "start", on_reply=mine.run_started)
+            await self._start(mine)
         except messages.Gone as problem:
             raise Refused("internal", (await mine.exit).error or LOST) from problem
         except Refused:
             await mine.exit
             raise
+        finally:
+            mine.bundle = None
+
+    async def _start(self, mine: Carried) -> None:
+        """Once more, with another machine, if nothing has run because its template was spoiled."""
+        try:
+            await self._ask(mine, "start", on_reply=mine.run_started)
+        except Refused as problem:
+            if problem.kind != "spoiled" or mine.bundle is None:
+                raise
+            print(f"{mine.id}: {problem.what}: tried again", file=sys.stderr)
+            with ExitStack() as stack:
+                bundle, fds = await self.complete(mine.bundle, stack)
+                await self._ask(mine, "start", fds, on_reply=mine.run_started, machine=bundle["machine"])
 
     async def attach(self, handle: Handle, target: str, attachment: Attachment, fd: int) -> None:
         """See ``contract.Hull``. Raises Conflict: it does not run (any more)."""
@@ -185,6 +199,7 @@ class CarriedHull:
         handle = Carried(bundle["id"], bundle["run"], bundle["socket"])
         handle.facts.update(self.facts())
         handle.state = {"kind": bundle["kind"], "id": bundle["id"], "cgroup": bundle["cgroup"]}
+        handle.bundle = bundle
         self._join(handle, await self.spawner.spawn(bundle["id"], sealed, fds))
         return handle
 
@@ -207,6 +222,9 @@ class CarriedHull:
             await self._call_off(handle)
 
     def _hear(self, handle: Carried, message: Message) -> None:
+        if message.get("op") == "spare":
+            self.spawner.offered(message)
+            return
         ran = handle.started > 0
         known = handle.exit.done()
         handle.apply(message)
@@ -354,10 +372,9 @@ def _prepare_run(bundle: Bundle) -> None:
 
 def _remove_run(run: str, socket: str) -> None:
     _unlink(socket)
-    for name in (records.STATE, records.EXIT):
-        _unlink(f"{run}/{name}")
-        _unlink(f"{run}/{name}.new")
     try:
+        for name in os.listdir(run):
+            os.unlink(f"{run}/{name}")
         os.rmdir(run)
     except OSError:
         pass  # not ours alone, or gone

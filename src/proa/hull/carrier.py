@@ -16,6 +16,9 @@ A life, as the carrier sees it:
     host.oom()                                 the kernel killed for want of memory (at once, before ``exited``)
     carrier.cleanup()                          after host.exited(""): nothing is left, cgroup included
 
+A failure of kind "spoiled" says that ``start`` may be called once more, with what ``bundle`` and ``fds`` hold then: for
+a machine whose template could not be restored.
+
 ``done`` may be called before ``start``/``exec`` return (a container) or later from the loop (a VM). A VM that crashes
 calls ``host.exited("", 137, error=…)`` with the last words of its console. Execs still running when the program ends
 are reported first.

@@ -47,6 +47,16 @@ class Connection:
         elif len(self._backlog) > BACKLOG:
             self.close()
 
+    def give(self, message: "Message", fds: "list[int]") -> bool:
+        """Send with descriptors, which stay the caller's, at once or not at all. Whether it was sent."""
+        if self._handle is None or self._backlog:
+            return False
+        try:
+            messages.send(self._socket, message, fds)
+        except (messages.Gone, OSError):
+            return False
+        return True
+
     def close(self) -> None:
         """Hang up. What could not be sent is lost."""
         closed, self._closed, self._handle = self._closed, None, None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .contract import Exit
 
 if TYPE_CHECKING:
+    from .bundle import Bundle
     from .link import Link
     from .messages import Message
 
@@ -31,6 +32,8 @@ class Carried:
         """What may have to be ended if the shim dies: kind and cgroup, from the bundle or state.json."""
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.link: Link | None = None
+        self.bundle: Bundle | None = None
+        """What the shim got, until it has started."""
 
     def apply(self, message: Message) -> None:
         """Take over what a message says. Unknown ones and fields are ignored: a shim may be younger than we are."""

@@ -24,6 +24,8 @@ engine ──► shim, each with a serial number n, answered by reply {op, n} or
     start      {op, n}                   run the program; the reply is {pid, started: ns, hull: {…}}. May be sent at
                                          once after spawn: the shim works messages off in order. hull: what inspect
                                          shows beyond what the engine knows
+    start      {op, n, machine}          once more, after a Failure of kind "spoiled": nothing has run, everything else
+                                         is as it was. machine: the bundle's new one; fds: its template's memory
     attach     {op, n, target, stdin, stdout, stderr, logs, stream, mux, detach_keys, early}
                                          fds: the client's socket, its HTTP head already answered. target "" is the
                                          program, else an exec id. mux: frame output as Docker does (no terminal).
@@ -44,16 +46,20 @@ shim ──► engine, unasked
     exec-exited {op, exec, status}
     oom        {op}
     detached   {op, target}              a client typed the detach keys
+    spare      {op}                      fds: a control socket. Nothing is left of the container, and this process would
+                                         carry another one; only said to the engine that had it made; the end of the
+                                         connection follows
 
 Exit      {status, oom, started: ns, finished: ns, error, execs: {exec id: ExecState}}    started 0: no program ran;
                           also the content of the exit file, RUN/containers/ID/exit
 ExecState {running, pid, status}
-Failure   {kind, text}    kind: not-found | not-executable | denied | invalid | not-running | host-cannot | internal;
-                          text: what docker's users expect to read
+Failure   {kind, text}    kind: not-found | not-executable | denied | invalid | not-running | host-cannot | internal |
+                          spoiled (only of a first start); text: what docker's users expect to read
 """
 
 from ..linux.scm import INLINE_MAX as INLINE_MAX
 from ..linux.scm import Gone as Gone
+from ..linux.scm import pair as pair
 from ..linux.scm import receive as receive
 from ..linux.scm import seal as seal
 from ..linux.scm import send as send

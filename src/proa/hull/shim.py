@@ -33,7 +33,10 @@ _MAY_WAIT = ("exec", "signal", "freeze", "start")  # worked off once a start, or
 class Shim:
     """The state of one container's shim; also the ``Host`` of its carrier."""
 
-    def __init__(self, bundle: "Bundle", fds: "dict[str, int]", control: _socket.socket) -> None:
+    def __init__(
+        self, bundle: "Bundle", fds: "dict[str, int]", control: _socket.socket, *, again: bool = False
+    ) -> None:
+        """``again``: offer this process to the engine when all is done; the next control socket is ``offered`` then."""
         stdio = bundle["stdio"]
         self.loop = Loop()
         self._bundle = bundle
@@ -48,6 +51,8 @@ class Shim:
         self._waiting: "list[tuple[Connection, Message, list[int]]]" = []
         self._connections: "list[Connection]" = []
         self._over = False
+        self._again = again
+        self.offered = -1
         self._streams = Streams(
             self.loop,
             terminal=stdio["terminal"],
@@ -56,15 +61,21 @@ class Shim:
             log=JsonLog(stdio["log"]) if stdio["log"] else None,
             detached=lambda: self._tell({"op": "detached", "target": ""}),
         )
+        self._fds = fds
         self._carrier = carriers.make(bundle, fds, self)
         self._listener = connection.listen(bundle["socket"])
         self._socket_id = connection.identity(bundle["socket"])
         self.loop.add(self._listener.fileno(), self._accept)
-        self._connect(control)
+        self._maker = self._connect(control)
 
     def run(self) -> None:
         """Serve until there is nobody left to serve."""
         self.loop.run()
+
+    def close(self) -> None:
+        """Let go of all that is still open, once ``run`` has returned."""
+        self.loop.close()
+        self._streams.close()
 
     def abandon(self) -> None:
         """End everything at once, after a failure of ours."""
@@ -117,7 +128,7 @@ class Shim:
         if sock is not None:
             self._connect(sock)
 
-    def _connect(self, sock: _socket.socket) -> None:
+    def _connect(self, sock: _socket.socket) -> Connection:
         link = Connection(self.loop, sock, self._on_message, self._disconnected)
         self._connections.append(link)
         link.send(
@@ -132,6 +143,7 @@ class Shim:
                 "hull": self._facts,
             }
         )
+        return link
 
     def _disconnected(self, link: Connection) -> None:
         self._connections.remove(link)
@@ -180,12 +192,17 @@ class Shim:
     def _start(self, link: Connection, message: "Message", fds: "list[int]") -> None:
         if self._status != "created":
             raise carrier.Refusal("invalid", f"container is {self._status}")
+        again = "machine" in message
+        if again:
+            self._bundle["machine"], self._fds["template"] = message["machine"], fds.pop(0)
         self._busy = True
 
         def done(failure: "Failure | None", pid: int) -> None:
             self._busy = False
             if failure is not None:
                 self._refuse(link, message, failure)
+                if failure["kind"] == "spoiled" and not again:
+                    return
                 self._end(carrier.STATUS.get(failure["kind"], 128), failure["text"])
             elif self._exit is None:
                 self._pid, self._started, self._status = pid, time.time_ns(), "running"
@@ -299,21 +316,36 @@ class Shim:
 
     def _clean(self) -> None:
         """Clients that were served are closed by now; those that were not may take their time."""
+        whole = self._started > 0
         try:
             self._carrier.cleanup()
         except OSError:
-            pass  # something would not go: delete, or the next engine, looks again
+            whole = False  # something would not go: delete, or the next engine, looks again
         self.loop.remove(self._listener.fileno())
         self._listener.close()
         unlink(self._bundle["socket"])
+        if whole and self._again and not self._serving():
+            self._offer()
         for link in self._connections[:]:
             link.close()
         self._over = True
         self._check_over()
 
     def _check_over(self) -> None:
-        if self._over and not self._streams.clients and not self._execs.clients:
+        if self._over and not self._serving():
             self.loop.stop()
+
+    def _serving(self) -> bool:
+        return bool(self._streams.clients or self._execs.clients)
+
+    def _offer(self) -> None:
+        """Be a spare shim from now on, if the engine that had this one made is still there, and wants it."""
+        if self._maker in self._connections:
+            ours, theirs = messages.pair()
+            if self._maker.give({"op": "spare"}, [theirs.fileno()]):
+                self.offered = ours.detach()
+            ours.close()
+            theirs.close()
 
 
 _OPERATIONS = {

@@ -23,7 +23,10 @@ PATIENCE = 30.0
 """Seconds for a spawner to say hello, and for a fork: a loaded machine, never a healthy one."""
 ATTEMPTS = 3
 SPARES = 3
-"""Shims that wait, forked before they are needed: they cost some 0.5 MB each, and save a container its fork."""
+"""Shims that wait, forked before they are needed or back from a container that has ended: a container need not wait
+for its shim's fork, nor pay for it."""
+FEW = 1
+"""So few are left that more are made: above, those that are out may well come back."""
 REFILL = 0.02
 """Seconds after which those that were taken are replaced: not while their containers start."""
 _ENVIRONMENT = ("PATH", "LANG", "TMPDIR", "PROA_COVERAGE")
@@ -112,13 +115,21 @@ class Spawner:
         return ours
 
     def _refill(self) -> None:
-        """Ask for as many shims that wait as there should be."""
-        if self._link is None or self._ready is None or not self._ready.done():
+        """Ask for as many shims that wait as there should be, if they have become few."""
+        if len(self._spares) > FEW or self._link is None or self._ready is None or not self._ready.done():
             return
         wanted = SPARES - len(self._spares)
         if wanted > 0 and not self._asked:
             self._asked = True
             self._link.send({"op": "spare", "count": wanted})
+
+    def offered(self, message: Message) -> None:
+        """Shims that would carry something: kept as long as there is room, else they end."""
+        for sock in [socket.socket(fileno=fd) for fd in message.get("fds", ())]:
+            if self._closed or len(self._spares) >= SPARES:
+                sock.close()
+            else:
+                self._spares.append(sock)
 
     async def close(self) -> None:
         """Let the spawner end, and wait for that. Shims live on."""
@@ -154,7 +165,7 @@ class Spawner:
             return
         if message.get("op") == "spare":
             self._asked = False
-            self._spares += [socket.socket(fileno=fd) for fd in message.get("fds", ())]
+            self.offered(message)
             self._refill()  # some may have been taken meanwhile
             return
         if message.get("op") == "failed" and not message.get("id"):

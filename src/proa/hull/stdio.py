@@ -253,6 +253,10 @@ class Streams:
         for client in self._clients[:]:
             client.close(shut=not socket_stays)
 
+    def close(self) -> None:
+        """Close the log. Whoever has clients has no business to call this."""
+        self._log = None
+
     def forget(self) -> None:
         """Nobody is to be told anything any more."""
         self._changed = self._detached = None

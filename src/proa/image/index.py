@@ -80,6 +80,18 @@ class Index:
         self._source = source
         self._near: tuple[bytes, Directory] = (b"", self.root)  # the last parent: archives come in order
 
+    def weight(self) -> int:
+        """The layer's size as dockerd counts it: what its files and symbolic links hold, each inode once."""
+        total, seen, directories = 0, set[int](), [self.root]
+        while directories:
+            for inode in directories.pop().children.values():
+                if isinstance(inode, Directory):
+                    directories.append(inode)
+                elif id(inode) not in seen:
+                    seen.add(id(inode))
+                    total += len(inode.link) if inode.kind == tar.SYMLINK else inode.size
+        return total
+
     def add(self, member: Member) -> None:
         """Put one entry into its place. Raises InvalidRequest (``tar-…``), naming the entry."""
         parent_path, name = self._split(member.path)

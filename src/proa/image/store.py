@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import InvalidRequest
 from ..oci import digest
-from ..oci.image import Config, Manifest
+from ..oci.image import WEIGHT, Config, Descriptor, Manifest
 from . import content
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 class ImageRecord:
     """One stored image. ``id``: digest of its config, which is what Docker calls an image's id; ``manifest``: digest of
     its manifest; ``layers``: digests of its layers' blobs; ``diff_ids``, ``chain_ids``: of the layers, lowest first;
-    ``size``: bytes of all layers, uncompressed; ``created``: RFC 3339; ``config``: the config document."""
+    ``size``: bytes of all layers' files, as dockerd has it; ``created``: RFC 3339; ``config``: the config document."""
 
     id: str
     manifest: str
@@ -77,12 +77,18 @@ def record(manifest_digest: str, manifest: Manifest, raw_config: bytes) -> Image
         layers=tuple(layer.digest for layer in manifest.layers),
         diff_ids=tuple(diff_ids),
         chain_ids=tuple(digest.chain_ids(diff_ids)),
-        size=sum(layer.size for layer in manifest.layers),
+        size=sum(map(_weight, manifest.layers)),
         created=config.created,
         architecture=config.architecture,
         os=config.os,
         config=msgspec.json.decode(raw_config),
     )
+
+
+def _weight(layer: Descriptor) -> int:
+    """What a layer's files hold; where nobody has counted it, its blob's size."""
+    told = layer.annotations.get(WEIGHT, "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else layer.size
 
 
 def _decode(raw: bytes, kind: type[_T], name: str) -> _T:

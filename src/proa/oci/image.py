@@ -27,6 +27,10 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     annotations: dict[str, str] = {}
 
 
+WEIGHT = "proa.weight"
+"""Annotation of a layer's Descriptor: the bytes that its files hold, in decimal. Its blob has headers and padding."""
+
+
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     """One image for one platform: its config, and its layers, lowest first."""
 

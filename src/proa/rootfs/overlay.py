@@ -1,5 +1,8 @@
 """Rootfs of form "mounts": the layers' trees below, the container's own directory above, as one overlay Mount.
 
+Below all layers lies one of ours with what every container has something mounted on: what an image does not have need
+not be made for each container, and nothing of it shows in a container's own layer.
+
 Nothing is mounted here: init mounts it inside its own mount namespace, and no mount of ours is seen on the host.
 Options: Documentation/filesystems/overlayfs.rst.
 """
@@ -28,10 +31,10 @@ class Overlay:
 
     def unpack(self, record: ImageRecord) -> list[str]:
         """The layers' trees, lowest first."""
-        return unpack.trees(self._places, record)
+        return [_bottom(f"{self._places.state}/mountpoints"), *unpack.trees(self._places, record)]
 
     def prepare(self, directory: str, base: list[str], *, volatile: bool = False) -> Root:
-        """upper/, work/ and root/ in ``directory``, and the overlay that joins them with ``base``."""
+        """upper/ and work/ in ``directory``, and the overlay that joins them with ``base``."""
         return prepare(directory, base, volatile=volatile)
 
     def remove(self, directory: str) -> None:
@@ -46,8 +49,7 @@ def prepare(directory: str, layers: list[str], *, volatile: bool = False) -> Roo
     work = directory + "/work"
     if volatile and os.path.exists(work):
         removal.remove(work)  # a mark that a volatile overlay leaves there refuses the next mount
-    for name in (work, directory + "/root"):
-        _mkdir(name)
+    _mkdir(work)
     options = [
         "lowerdir=" + ":".join(_escaped(layer) for layer in reversed(layers)),
         "upperdir=" + _escaped(directory + "/upper"),
@@ -56,12 +58,21 @@ def prepare(directory: str, layers: list[str], *, volatile: bool = False) -> Roo
     if volatile:
         options.append("volatile")
     mount: Mount = {
-        "destination": directory + "/root",
+        "destination": work,  # in init's mount namespace alone, where nobody looks for what it hides
         "type": "overlay",
         "source": "overlay",
         "options": options,
     }
     return Root([mount], [])
+
+
+def _bottom(path: str) -> str:
+    """The lowest layer, made where it is missing."""
+    for name in ("", "/dev", "/etc", "/proc", "/sys"):
+        _mkdir(path + name)
+    for name in ("hostname", "hosts", "resolv.conf"):
+        os.close(os.open(f"{path}/etc/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    return path
 
 
 def _upper(upper: str, top: str) -> None:

@@ -21,7 +21,7 @@ from ..image import changes as change
 from ..image import content, derived, store, unpack
 from ..image.member import Limits
 from ..image.receive import receive
-from ..oci.image import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Manifest
+from ..oci.image import CONFIG, LAYER_TAR, MANIFEST, WEIGHT, Descriptor, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +52,7 @@ class Staged:
         self._places = places
         self._writer = writer
         self._index: Index | None = index
+        self._weight = index.weight()
         self._config = config
         self._record: ImageRecord | None = None
 
@@ -71,7 +72,7 @@ class Staged:
                 2,
                 MANIFEST,
                 Descriptor(CONFIG, config, len(self._config)),
-                [Descriptor(LAYER_TAR, diff_id, self._writer.size)],
+                [Descriptor(LAYER_TAR, diff_id, self._writer.size, {WEIGHT: str(self._weight)})],
             )
             name = content.put(self._places, msgspec.json.encode(manifest))
             self._record = store.record(name, manifest, self._config)

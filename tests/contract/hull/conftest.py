@@ -17,7 +17,10 @@ KINDS = os.environ.get("PROA_TEST_HULLS", "container,vm").replace(",", " ").spli
 
 @pytest.fixture(scope="session")
 def vm_state() -> Iterator[str]:
-    """STATE of all virtual machines here: they share a template."""
+    """STATE of all virtual machines here: they share a template. PROA_TEST_STATE: with other processes too."""
+    if shared := os.environ.get("PROA_TEST_STATE"):
+        yield shared
+        return
     with tempfile.TemporaryDirectory(prefix="proa-", dir="/tmp") as directory:
         yield directory
 

@@ -87,6 +87,14 @@ def test_ends_by_signal(world: World) -> None:
         await world.hull.signal(handle, "", signal.SIGTERM)
         assert await client.everything() == (b"got\n", b"")
         assert (await world.hull.wait(handle)).status == 7
+
+    world.run(test)
+
+
+def test_what_has_ended_takes_no_signal(world: World) -> None:
+    async def test() -> None:
+        handle = await world.start("true")
+        await world.hull.wait(handle)
         with pytest.raises((Conflict, Refused)):
             await world.hull.signal(handle, "", signal.SIGTERM)
 

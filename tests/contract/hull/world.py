@@ -23,8 +23,8 @@ from proa.hull.vm.hull import VmHull
 from proa.places import Places
 from proa.rootfs.block import Block
 from proa.ship.archive import import_tar
+from support import image
 
-BUSYBOX = "/bin/busybox"
 PATIENCE = float(os.environ.get("PROA_TEST_PATIENCE", "120"))
 ALL = Attachment(stdin=False, stdout=True, stderr=True, logs=False, stream=True, mux=True)
 WITH_STDIN = Attachment(stdin=True, stdout=True, stderr=True, logs=False, stream=True, mux=True)
@@ -302,7 +302,7 @@ def make_bundle(world: World, args: list[str], **changes: Any) -> dict[str, Any]
 def _make_root(path: str) -> None:
     for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root", "run"):
         os.makedirs(f"{path}/{name}")
-    shutil.copy(BUSYBOX, f"{path}/bin/busybox")
+    shutil.copy(image.busybox(), f"{path}/bin/busybox")
     for name in APPLETS:
         os.symlink("busybox", f"{path}/bin/{name}")
     with open(f"{path}/etc/passwd", "w") as file:

@@ -222,6 +222,24 @@ def test_a_refused_start_is_an_end(stage: Stage) -> None:
     assert not os.path.exists(stage.bundle["socket"])
 
 
+def test_a_spoiled_start_is_given_back_once(stage: Stage) -> None:
+    """Its clients, and what they have typed, wait for the second one."""
+    client = stage.client(stdin=True)
+    stage.heard()
+    with (stage.path / "ram").open("w") as ram:
+        for fds, more in (((), {}), ((ram.fileno(),), {"machine": {"x": 1}})):
+            stage.ask("start", *fds, **more)
+            stage.turn()
+            assert stage.carrier.done is not None
+            stage.carrier.done({"kind": "spoiled", "text": "bad section"}, 0)
+    os.close(stage.shim._fds["template"])
+    first, second, exited = stage.heard()
+    assert first["error"]["kind"] == second["error"]["kind"] == "spoiled"
+    assert exited["op"] == "exited"
+    assert stage.carrier.asked[:2] == ["start", "start"]
+    client.close()
+
+
 def test_order_at_the_end(stage: Stage) -> None:
     client = stage.started().client(mux=True)
     stage.heard()
@@ -239,6 +257,37 @@ def test_order_at_the_end(stage: Stage) -> None:
     assert client.recv(100) == b""
     assert stage.carrier.asked[-1] == "cleanup"
     assert stage.shim.loop._stopped
+
+
+@pytest.mark.parametrize(("cleaned", "engines"), [(True, 1), (False, 1), (True, 0)])
+def test_a_whole_process_is_offered_to_the_engine_that_had_it_made(stage: Stage, cleaned: bool, engines: int) -> None:
+    stage.started()
+    stage.heard()
+    stage.shim._again = True
+    other = stage.connect()
+    if not engines:
+        stage.engine.close()
+        stage.turn()
+    if not cleaned:
+        stage.carrier.cleanup = _refuse  # type: ignore[method-assign]
+    stage.carrier.host.exited("", 0)
+    stage.turn()
+    assert "spare" not in [message["op"] for message in stage.heard(other)]
+    if not (cleaned and engines):
+        assert stage.shim.offered == -1
+        return
+    exited, _ = messages.receive(stage.engine)
+    spare, fds = messages.receive(stage.engine)
+    assert (exited["op"], spare["op"], len(fds)) == ("exited", "spare", 1)
+    with socket.socket(fileno=stage.shim.offered) as ours, socket.socket(fileno=fds[0]) as theirs:
+        messages.send(theirs, {"op": "carry"})
+        assert messages.receive(ours)[0] == {"op": "carry"}
+    with pytest.raises(messages.Gone):
+        messages.receive(stage.engine)
+
+
+def _refuse() -> None:
+    raise OSError("busy")
 
 
 def test_a_client_that_does_not_read_holds_up_neither_news_nor_cleanup(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,6 @@ class Scene:
             },
         }
         with open("/dev/null", "rb") as null:
-            import os
-
             self.carrier = VmCarrier(bundle, {"template": os.dup(null.fileno())}, self.host)  # type: ignore[arg-type]
         self.carrier.start(self.streams, self.answered)  # type: ignore[arg-type]
         self.machine = Machine.made[-1]
@@ -269,8 +268,33 @@ def test_output_goes_where_the_order_said(scene: Scene) -> None:
 def test_a_spoiled_template_is_made_anew_by_the_next(scene: Scene, tmp_path: Path) -> None:
     scene.carrier.spoiled("bad section")
     assert not (tmp_path / "meta.json").exists()
+    scene.host.timers[-1][1]()
     failure, _ = scene.answers[0]
-    assert failure["kind"] == "internal" and "bad section" in failure["text"]
+    assert failure["kind"] == "spoiled" and "bad section" in failure["text"]
+
+
+def test_a_start_that_was_given_back_is_tried_again(scene: Scene) -> None:
+    scene.carrier._bundle["machine"] = {**scene.carrier._machine, "command": ["other"]}
+    with open("/dev/null", "rb") as null:
+        scene.carrier._fds["template"] = os.dup(null.fileno())
+    scene.host.timers[0][1]()  # it hangs
+    assert scene.machine.killed and scene.answers == []
+    scene.host.timers[-1][1]()
+    assert scene.machine.closed and scene.host.told == [("record", 4242)]
+    ((failure, _),) = scene.answers
+    assert failure["kind"] == "spoiled" and "not loaded within 60 s" in failure["text"]
+    scene.carrier.start(scene.streams, scene.answered)  # type: ignore[arg-type]
+    scene.machine = Machine.made[-1]
+    scene.run()
+    assert not scene.machine.killed and scene.answers[1] == (None, 4242)
+    scene.say(op="exited", status=3)
+    assert scene.host.told[-1] == ("exited", "", 3, "")
+
+
+def test_one_that_is_ended_meanwhile_is_not(scene: Scene) -> None:
+    scene.carrier.end()
+    scene.carrier.spoiled("bad section")
+    assert scene.answers[0][0]["kind"] == "internal"
 
 
 def test_kill_ends_a_frozen_machine_gently_then_by_force(scene: Scene) -> None:

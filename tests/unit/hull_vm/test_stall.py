@@ -22,17 +22,9 @@ class Loop:
         self.handler = handler
 
 
-@pytest.mark.parametrize(
-    ("stat", "wanted"),
-    [
-        ("anon 30000000\nfile 1500000\nshmem 0\nslab_reclaimable 50000\n", True),
-        ("anon 1\nfile 20000000\nshmem 19900000\nslab_reclaimable 50000\n", True),
-        ("anon 1\nfile 20000000\nshmem 0\nslab_reclaimable 50000\n", False),
-        ("anon 1\nfile 0\nshmem 0\nslab_reclaimable 20000000\n", False),
-    ],
-)
-def test_what_is_left_to_take(stat: str, wanted: bool) -> None:
-    assert stall.hopeless(stat, 32 * M) is wanted
+def test_what_is_left_to_take() -> None:
+    assert stall.left("anon 30000000\nfile 20000000\nshmem 19900000\nslab_reclaimable 50000\n") == 150_000
+    assert stall.left("") == 0
 
 
 def _process(proc: Path, pid: int, score: int, pages: int) -> str:
@@ -52,7 +44,6 @@ def test_a_burst_is_none_and_streaming_is_none(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "memory.pressure").write_text("")
     (tmp_path / "memory.max").write_text(f"{32 * M}\n")
     (tmp_path / "cgroup.procs").write_text("41\n42\n")
-    thrashing, streaming = "file 100\nshmem 0\n", f"file {20 * M}\nshmem 0\n"
     now, killed, told = [100.0], list[int](), list[bool]()
     monkeypatch.setattr(stall.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(stall, "worst", lambda pids: int(pids[-1]))
@@ -61,18 +52,18 @@ def test_a_burst_is_none_and_streaming_is_none(tmp_path: Path, monkeypatch: pyte
     stall.Stall(loop, str(tmp_path), lambda: told.append(True))  # type: ignore[arg-type]
     assert (tmp_path / "memory.pressure").read_bytes() == stall.TRIGGER
 
-    def stalled(stat: str, at: float) -> int:
-        (tmp_path / "memory.stat").write_text(stat)
+    def stalled(at: float, refaults: int, file: int = 1 << 16) -> int:
+        (tmp_path / "memory.stat").write_text(f"file {file}\nshmem 0\nworkingset_refault_file {refaults}\n")
         now[0] = at
         loop.handler(select.EPOLLPRI)
         return len(killed)
 
-    assert stalled(thrashing, 100) == 0
-    assert stalled(thrashing, 110) == 0  # too long ago
-    assert stalled(streaming, 112) == 0
-    assert stalled(thrashing, 114) == 0
-    assert stalled(thrashing, 116) == 1
-    assert stalled(thrashing, 118) == 2
+    assert stalled(100, 1000) == 0
+    assert stalled(110, 2000) == 0  # too long ago
+    assert stalled(112, 2100) == 0  # it gets on
+    assert stalled(114, 99000, file=20 * M) == 0  # streaming
+    assert stalled(116, 99500) == 1
+    assert stalled(118, 99900) == 2
     assert (killed, told) == ([42, 42], [True, True])
 
 

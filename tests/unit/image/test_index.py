@@ -175,3 +175,12 @@ def test_whatever_is_accepted_is_one_component_a_name(first: list[E], second: li
 
 def test_canonical() -> None:
     assert canonical(b"//a/./b/../c/", Limits()) == [b"a", b"c"]
+
+
+def test_its_weight_is_what_dockerd_counts() -> None:
+    """Files and symbolic links; an inode with two names once, one that was replaced not at all."""
+    entries = (
+        E("f", b"12345"), hardlink("h", "f"), symlink("s", "abc"), directory("d"), E("d/g", b"x" * 100),
+        E("d/g", b"xy"), device("n", 1, 3), E("d/.wh.gone"),
+    )  # fmt: skip
+    assert read(make(*entries)).weight() == 5 + 3 + 2

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..loop import Timer
     from ..stdio import Streams
 
+RESTORE_SECONDS = 60.0
 START_SECONDS = 180.0
 END_SECONDS = 15.0
 TEXT_MAX = 4096
@@ -40,7 +41,6 @@ class VmCarrier:
 
     def __init__(self, bundle: "Bundle", fds: "dict[str, int]", host: "Host") -> None:
         self._bundle = bundle
-        self._machine: "dict[str, Any]" = bundle["machine"]
         self._fds = fds
         self._host = host
         self._programs: "dict[str, Program]" = {}
@@ -59,13 +59,16 @@ class VmCarrier:
 
     def start(self, streams: "Streams", done: "Done") -> None:
         """See ``hull.carrier``: restore the template and run the program in it."""
+        self._machine: "dict[str, Any]" = self._bundle["machine"]
+        self._over = False
         try:
             self._order = orders.make(self._bundle, self._machine["template"])
         except StartFailure as failure:
             raise Refusal(failure.kind, failure.text) from failure
         self._group = choose.open(self._bundle["cgroup"], self._bundle["id"])
         self._group.create(self._machine["resources"])
-        files = self._files()
+        files = disks.descriptors(self._machine["state"], self._bundle["disks"])
+        files[machine.RAM] = self._fds.pop("template")
         try:
             self._qemu = Qemu(
                 self._host.loop, self, self._machine["command"], self._machine["env"], files, self._machine["jail"]
@@ -76,7 +79,7 @@ class VmCarrier:
         self._group.join(self._qemu.pid)
         self._programs[""] = self._program(self._qemu, streams, done)
         self._host.record(self._qemu.pid, {"hull": self._machine["facts"]})
-        self._timer = self._host.loop.after(START_SECONDS, self._late)
+        self._timer = self._host.loop.after(RESTORE_SECONDS, self._hung)
 
     def exec(self, exec_id: str, process: "Process", streams: "Streams", done: "Done") -> None:
         """See ``hull.carrier``: the guest starts one more program."""
@@ -154,6 +157,8 @@ class VmCarrier:
     def restored(self) -> None:
         """The machine goes on where its template stopped: give it what must be its own, and its orders."""
         qemu, bundle = self._running_qemu(), self._bundle
+        self._stop_timer()
+        self._timer = self._host.loop.after(START_SECONDS, self._late)
         volatile = bool(bundle.get("volatile"))
         qemu.send({"op": "clock", "ns": time.time_ns()})
         qemu.send({"op": "entropy", "hex": os.urandom(_SEED_BYTES).hex()})
@@ -180,12 +185,32 @@ class VmCarrier:
                 return
 
     def spoiled(self, why: str) -> None:
-        """The template cannot be restored: the next machine makes a new one."""
+        """The template cannot be restored: the next machine makes a new one, and this start may be tried with that."""
         try:
             os.unlink(self._machine["template"] + "/meta.json")
         except OSError:
             pass  # somebody else was quicker, or it is not ours
-        self.gone(f"the virtual machine's template cannot be restored: {why}")
+        why = f"the virtual machine's template cannot be restored: {why}"
+        if self._over or self._ending or self._qemu is None:
+            self.gone(why)
+            return
+        why = f"{why}\n{self._qemu.last_words()}".strip()
+        self._close()
+        self._host.loop.after(0, lambda: self._give_back(why))  # its own handler called us
+
+    def _give_back(self, why: str) -> None:
+        """Leave nothing of a start that the program has not seen."""
+        if self._qemu is None:
+            return  # cleaned up meanwhile
+        self._qemu.close()
+        self._qemu = None
+        if self._group is not None:
+            self._group.close()
+            self._group.remove()
+            self._group = None
+        program = self._programs.pop("", None)
+        if program is not None and program.done is not None:
+            program.done({"kind": "spoiled", "text": why}, 0)
 
     def gone(self, why: str) -> None:
         """The machine has ended without the guest's word, or is ended here."""
@@ -256,23 +281,6 @@ class VmCarrier:
             raise Refusal("not-running", "the virtual machine is not running")
         return self._qemu
 
-    def _files(self) -> "dict[int, int]":
-        """The machine's descriptors by their numbers on its command line."""
-        found: "dict[int, int]" = {}
-        try:
-            found[machine.STATE] = os.open(self._machine["state"], os.O_RDONLY | os.O_CLOEXEC)
-            for disk in self._bundle["disks"]:
-                if disk["role"] == "root":
-                    found[machine.ROOT] = disks.open_image(disk["path"])
-                else:
-                    found[machine.UPPER] = disks.open_upper(disk["path"])
-            found[machine.RAM] = self._fds.pop("template")
-        except BaseException:
-            for fd in found.values():
-                os.close(fd)
-            raise
-        return found
-
     def _program(self, qemu: Qemu, streams: "Streams", done: "Done") -> Program:
         first = self._streams
         self._streams += 3
@@ -305,6 +313,9 @@ class VmCarrier:
             program.done({"kind": "internal", "text": "the virtual machine ended"}, 0)
         else:
             self._host.exited(target, _KILLED)
+
+    def _hung(self) -> None:
+        self.spoiled(f"it was not loaded within {RESTORE_SECONDS:.0f} s")
 
     def _late(self) -> None:
         self.gone(f"the virtual machine did not start its program within {START_SECONDS:.0f} s")

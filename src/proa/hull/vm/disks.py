@@ -6,7 +6,13 @@ The guest saw disks of this size before any image was known; squashfs and ext4 i
 import os
 
 from . import memory
-from .machine import DISK_SIZE
+from .machine import DISK_SIZE, ROOT, STATE, UPPER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..bundle import Disk
 
 
 def placeholders(blank: str) -> "tuple[int, int]":
@@ -53,3 +59,20 @@ def open_upper(path: str) -> int:
     if os.fstat(fd).st_size != DISK_SIZE:
         os.ftruncate(fd, DISK_SIZE)
     return fd
+
+
+def descriptors(state: str, disks: "Iterable[Disk]") -> "dict[int, int]":
+    """A template's state and a machine's two disks, by their numbers on its command line. Raises OSError."""
+    found: "dict[int, int]" = {}
+    try:
+        found[STATE] = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
+        for disk in disks:
+            if disk["role"] == "root":
+                found[ROOT] = open_image(disk["path"])
+            else:
+                found[UPPER] = open_upper(disk["path"])
+    except BaseException:
+        for fd in found.values():
+            os.close(fd)
+        raise
+    return found

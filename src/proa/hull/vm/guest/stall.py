@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 
     from ....hull.loop import Loop
 
-TRIGGER = b"full 1500000 2000000\0"
-"""All tasks wait for memory during 1.5 of 2 s."""
+TRIGGER = b"full 500000 2000000\0"
+"""All tasks wait for memory during 0.5 of 2 s. (A sort that thrashed did so half the time, the rest it unpacked.)"""
 
 AGAIN = 6.0
 """Seconds within which it must be so a second time: a burst is none."""
 
-SHARE = 4
+SHARE = 8
 """What could still be taken must be less than the limit divided by this: else there is streaming, not thrashing."""
 
+TURNS = 8
+"""So often all of it must have been read again between the two times. (It was 40 times with many small programs, 100
+with that sort.)"""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SIGKILL = 9
 
 
@@ -36,7 +41,8 @@ class Stall:
     def __init__(self, loop: "Loop", path: str, killed: "Callable[[], None]") -> None:
         self._path = path
         self._killed = killed
-        self._before = 0.0
+        self._before = -AGAIN
+        self._refaults = 0
         try:
             self._fd = os.open(f"{path}/memory.pressure", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             os.write(self._fd, TRIGGER)
@@ -45,13 +51,11 @@ class Stall:
         loop.add(self._fd, self._stalled, select.EPOLLPRI)
 
     def _stalled(self, _events: int) -> None:
-        now = time.monotonic()
-        if not hopeless(_read(f"{self._path}/memory.stat"), _limit(self._path)):
-            self._before = 0.0
-        elif not self._before or now - self._before > AGAIN:
-            self._before = now
-        else:
-            self._before = now
+        stat, now = _read(f"{self._path}/memory.stat"), time.monotonic()
+        before, self._before = self._before, now
+        refaults, self._refaults = self._refaults, field(stat, "workingset_refault_file")
+        again = self._refaults - refaults > TURNS * left(stat) // _PAGE
+        if again and left(stat) < _limit(self._path) // SHARE and now - before < AGAIN:
             self._kill()
 
     def _kill(self) -> None:
@@ -61,9 +65,9 @@ class Stall:
             self._killed()
 
 
-def hopeless(stat: str, limit: int) -> bool:
-    """Whether next to nothing is left to take of what counts: ``stat`` is a memory.stat, ``limit`` in bytes."""
-    return field(stat, "file") - field(stat, "shmem") + field(stat, "slab_reclaimable") < limit // SHARE
+def left(stat: str) -> int:
+    """Bytes that could still be taken; ``stat`` is a memory.stat."""
+    return field(stat, "file") - field(stat, "shmem") + field(stat, "slab_reclaimable")
 
 
 def worst(pids: "Iterable[str]", proc: str = "/proc") -> int:
@@ -79,7 +83,7 @@ def worst(pids: "Iterable[str]", proc: str = "/proc") -> int:
 
 def _limit(path: str) -> int:
     """The group's limit, at most what the machine has."""
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = os.sysconf("SC_PHYS_PAGES") * _PAGE
     wanted = _read(f"{path}/memory.max").strip()
     return min(there, int(wanted)) if wanted.isdecimal() else there
 
