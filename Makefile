@@ -11,7 +11,7 @@ LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test unit judge lint format bench docs lock clean
+.PHONY: help install dev demo test unit judge lab lint format bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,16 @@ unit: dev ## the quick tests alone
 
 judge: dev ## the behaviour suite on dockerd, whose behaviour it describes
 	PROA_TEST_HULLS=docker $(BIN)/python -m pytest tests/functional $(ARGS)
+
+# docs/lab.md. The behaviour suite's core runs there as it is.
+CORE := run exec attach logs kill_stop limits pause signals users
+LAB ?= tests/lab/inside $(CORE:%=tests/functional/test_%.py)
+
+lab: dev ## tests in a Debian with systemd and cgroup v2, in a virtual machine of their own
+	@PATH="$$PATH:/usr/sbin:/sbin"; for need in qemu-system-x86_64=qemu-system-x86 mmdebstrap=mmdebstrap mke2fs=e2fsprogs; do \
+		command -v "$${need%=*}" >/dev/null || sh tests/support/need.sh "$${need#*=}" || exit; done
+	PYTHONPATH=tests PROA_TEST_HULLS=container $(BIN)/python -m pytest -p lab.plugin -o cache_dir=.pytest_cache/lab \
+		$(LAB) $(ARGS)
 
 lint: $(VENV)/dev.stamp ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -87,7 +87,7 @@ class Report:
         return json.dumps(told, indent=2)
 
 
-def interleaved(rounds: int, things: Sequence[Callable[[], None]]) -> None:
+def interleaved(rounds: int, things: Sequence[Callable[[], object]]) -> None:
     """Each thing once a round, so that whatever else this machine does meets all of them alike."""
     for _ in range(rounds):
         for thing in things:

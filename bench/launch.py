@@ -79,8 +79,10 @@ class Launch:
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.tar = image.build(self.folder / "bb.tar")
         self.groups = {name: stack.enter_context(measure.group(name)) for name in ("ours", "dockerd")}
+        run = Path(tempfile.mkdtemp(prefix="proa-bench-", dir="/dev/shm"))  # a tmpfs, as /run is wherever it matters
+        stack.callback(shutil.rmtree, run, ignore_errors=True)
         with measure.inside(self.groups["ours"]):
-            self.ours = stack.enter_context(proa(self.tar, "container"))
+            self.ours = stack.enter_context(proa(self.tar, "container", run=run))
         with measure.inside(self.groups["dockerd"]):
             self.theirs = self._dockerd()
         self.rivals = [rival for name in ("runc", "crun") if (rival := self._rival(name))]

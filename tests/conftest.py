@@ -14,12 +14,12 @@ import pytest
 
 from support import hulls, image, peers
 from support.answers import Answers
-from support.box import Box, Unplayable, docker, proa
+from support.box import SLOW, Box, Unplayable, docker, proa
 from support.hulls import HULLS
 
 os.umask(0o022)  # whatever who runs the tests has: roots of containers are made here, and read by other users
 
-DEADLINE = 600
+DEADLINE = 600 * int(min(SLOW, 3))
 """Seconds that a single test may take: one that waits for what never comes fails, and the run goes on."""
 
 

@@ -117,6 +117,16 @@ def test_what_could_not_start(proa_box: Box, host: dict[str, Any], says: str) ->
     _refused(_create(proa_box, host), says)
 
 
+def test_more_memory_than_there_is(box: Box) -> None:
+    """A limit for a container, RAM for a machine."""
+    status, body = _create(box, {"Memory": 1 << 62})
+    if box.is_vm:
+        assert (status, body["code"]) == (501, "vm-memory")
+    else:
+        assert status == 201
+        box.cli("start", "-a", body["Id"]).ok()
+
+
 @pytest.mark.parametrize(("fields", "says"), TEXTS, ids=lambda value: str(value)[:40])
 def test_texts_that_dockerd_refuses_too(box: Box, fields: dict[str, Any], says: str) -> None:
     _refused(_create(box, {}, **fields), says)

@@ -9,6 +9,7 @@ import pytest
 
 import proa
 from support.box import Box
+from support.hulls import HULLS
 
 
 def test_version(proa_box: Box) -> None:
@@ -75,7 +76,9 @@ def test_setup_a_second_time_takes_no_time(proa_box: Box) -> None:
     assert "already there" in proa_box.cli("setup", "--show", *flags).ok().text
 
 
+@pytest.mark.parametrize("shared_box", HULLS[:1], indirect=True)
 def test_help_of_every_command(proa_box: Box) -> None:
+    """No hull has a say in it."""
     words = "run create start stop kill pause unpause rm wait ps logs exec attach inspect events images rmi import"
     for name in [*words.split(), "version", "info", "doctor", "setup", "engine"]:
         said = proa_box.cli(name, "--help")

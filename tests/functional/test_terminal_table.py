@@ -8,7 +8,7 @@ import pytest
 
 from support.answers import Answers
 from support.box import IMAGE, Box
-from support.hulls import played
+from support.hulls import HULLS, played
 from support.lines import LINES
 from support.terminal import Line, alike, shown
 
@@ -37,6 +37,7 @@ def test_in_a_terminal(line: Line, answers: Answers, proa_box: Box) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shared_box", [hull for hull in HULLS if hull != "floor"], indirect=True)
 def test_two_hundred_megabytes_of_stdin(box: Box) -> None:
     block = hashlib.sha256(b"seed").digest() * 32768  # 1 MiB
     data = block * 200

@@ -42,6 +42,7 @@ def clients(docker_box: Box, proa_box: Box) -> Iterator[tuple[Any, Any]]:
         docker.APIClient(base_url=f"unix://{box.socket}", version="1.41", timeout=60 * box.slow)
         for box in (docker_box, proa_box)
     ]
+    made[1].hull = "vm" if proa_box.is_vm else "process"
     yield made[0], made[1]
     for one in made:
         one.close()
@@ -79,7 +80,8 @@ def _alike(clients: tuple[Any, Any], ask: Any) -> None:
 
 
 def _host(client: Any, **more: Any) -> Any:
-    return client.create_host_config(network_mode="none", **more)
+    """What a container is made with: none but ours is asked for a hull."""
+    return client.create_host_config(network_mode="none", isolation=getattr(client, "hull", None), **more)
 
 
 def test_a_container_through_its_life(clients: tuple[Any, Any]) -> None:

@@ -28,6 +28,8 @@ from . import peers
 IMAGE = "bb"
 TESTS = Path(__file__).parents[1]
 FULL_ID = r"[0-9a-f]{64}"
+SLOW = float(os.environ.get("PROA_TEST_SLOW") or 1)
+"""How much longer things may take on this machine."""
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,18 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def proa(image_tar: Path, hull: str) -> Iterator[Box]:
-    """An engine below a directory of its own, ended with all its containers, and nothing left. Asserts on leaks."""
+def proa(image_tar: Path, hull: str, *, run: Path | None = None) -> Iterator[Box]:
+    """An engine below a directory of its own, ended with all its containers, and nothing left. Asserts on leaks.
+
+    ``run``: where its RUN is to be.
+    """
     if hull == "floor":
         with floor(image_tar) as box:
             yield box
         return
     root = Path(tempfile.mkdtemp(prefix="proa-"))
+    if run:
+        (root / "run").symlink_to(run)
     env = clean_environment(PROA_ROOT=str(root))
     if hull == "vm":
         _parts(env)
@@ -265,8 +272,8 @@ def _dependencies() -> list[Path]:
 
 
 def _slow(hull: str) -> float:
-    """How much longer things may take."""
-    return 1 if hull == "container" else 6
+    """How much longer things may take in this hull."""
+    return (1 if hull == "container" else 6) * SLOW
 
 
 @contextmanager
@@ -296,7 +303,7 @@ def _engine_id(box: Box) -> str:
 
 def _settled(before: check.Snapshot, marks: list[str], seconds: float = 3) -> list[check.Leak]:
     """What is left, after the kernel had a moment to take down namespaces."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while True:
         left = [leak for leak in check.leaks(before, check.snapshot(), marks) if leak.kind != "temporary"]
         if not left or time.monotonic() > end:

@@ -211,7 +211,8 @@ class Connection(asyncio.Protocol):
         """
         if self._http.their_state is h11.SEND_BODY and not self._http.they_are_waiting_for_100_continue:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._drop_body(), DRAIN_SECONDS)
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._drop_body()
         if self._http.their_state is not h11.DONE or self._http.our_state is not h11.DONE:
             return False
         self._http.start_next_cycle()

@@ -36,7 +36,7 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
     """``docker inspect``, API 1.45, with ``Hull`` beside it."""
     record, state = container.record, container.state
     words = spec.args(record)
-    directory, run = engine.places.container(record.id), engine.places.container_run(record.id)
+    directory = engine.places.container(record.id)
     return {
         "Id": record.id,
         "Created": times.rfc3339(record.created),
@@ -44,9 +44,9 @@ def inspect(engine: Engine, container: Container) -> dict[str, Any]:
         "Args": words[1:],
         "State": _state(container),
         "Image": record.image_id,
-        "ResolvConfPath": _own_file(container, run, hostfiles.RESOLV_CONF),
-        "HostnamePath": _own_file(container, run, hostfiles.HOSTNAME),
-        "HostsPath": _own_file(container, run, hostfiles.HOSTS),
+        "ResolvConfPath": _own_file(container, directory, hostfiles.RESOLV_CONF),
+        "HostnamePath": _own_file(container, directory, hostfiles.HOSTNAME),
+        "HostsPath": _own_file(container, directory, hostfiles.HOSTS),
         "LogPath": log_path(engine.places, record.id),
         "Name": "/" + container.name,
         "RestartCount": state.restarts,

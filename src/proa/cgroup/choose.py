@@ -4,6 +4,7 @@ import os
 
 from . import tree
 from .contract import Cgroup
+from .delegated import ENGINE
 from .none import Nothing
 from .v1 import UNIFIED, V1
 from .v2 import V2
@@ -28,11 +29,13 @@ _ACCOUNTS = ("cpuacct",)
 def detect(parent: str, mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup") -> "Value":
     """What may be made here, below directories called ``parent`` (proa-<engine id>). Version 0: nothing.
 
-    Version 2 in full where its tree has the memory controller; else version 1 with each hierarchy that lets us.
+    Version 2 in full where its tree has the memory controller: the group that systemd delegated to us, else the top,
+    else the group that we are in. Without it version 1 with each hierarchy that lets us.
     """
     one, two = _mounted(mountinfo)
     for base in two:
-        for place in (base, base + _own(own)):
+        mine = base + _own(own).removesuffix(f"/{parent}{ENGINE}")
+        for place in (mine, base) if _delegated(mine) else (base, mine):
             if "memory" in _controllers(place) and _may_make(place, parent):
                 return {"version": 2, "parent": parent, "mounts": {"": place}}
     found = {name: base for name, base in one.items() if name in _NEEDED and _may_make(base, parent)}
@@ -91,6 +94,17 @@ def _may_make(base: str, parent: str) -> bool:
     except OSError:
         return True  # in use by others of ours
     return True
+
+
+def _delegated(path: str) -> bool:
+    """Whether systemd leaves this group to whoever runs in it (Delegate=yes)."""
+    for name in ("user.delegate", "trusted.delegate"):
+        try:
+            if os.getxattr(path, name) == b"1":
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _controllers(path: str) -> "list[str]":

@@ -16,12 +16,13 @@ def make(base: str, parent: str, name: str) -> str:
             os.mkdir(path, 0o755)
             return path
         except FileNotFoundError:
-            _mkdir(f"{base}/{parent}")
+            make_one(f"{base}/{parent}")
     os.mkdir(path, 0o755)
     return path
 
 
-def _mkdir(path: str) -> None:
+def make_one(path: str) -> None:
+    """Make one directory; there already is fine."""
     try:
         os.mkdir(path, 0o755)
     except FileExistsError:

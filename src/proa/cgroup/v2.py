@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..oci.runtime import Cpu, Memory, Resources
 
-_CONTROLLERS = ("memory", "cpu", "pids")
+CONTROLLERS = ("memory", "cpu", "pids")
 _FREEZE_PATIENCE = 10.0
 
 
@@ -33,7 +33,7 @@ class V2(Cgroup):
         """See the contract."""
         tree.make(self._base, self._parent, self._name)
         try:
-            self._delegate([name for name in _CONTROLLERS if resources.get(name)])
+            self._delegate([name for name in CONTROLLERS if resources.get(name)])
             self.update(resources)
             if "devices" in resources and not devices.all_allowed(resources["devices"]):
                 devices.attach(self.into(), resources["devices"])
@@ -45,7 +45,7 @@ class V2(Cgroup):
     def _delegate(self, asked: "list[str]") -> None:
         """Have the controllers of use in the group; one that is asked for and cannot be had is an error."""
         have = read(self._path + "/cgroup.controllers").split()
-        missing = [name for name in _CONTROLLERS if name not in have]
+        missing = [name for name in CONTROLLERS if name not in have]
         for directory in (self._base, f"{self._base}/{self._parent}") if missing else ():
             for name in missing:
                 _enable(directory, name)

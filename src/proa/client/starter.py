@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-DEADLINE = 30.0  # s: a machine under load, precompiling for the first time
+DEADLINE = 120.0  # s while somebody holds the lock: an emulated machine under load, compiling for the first time
 _STEP = 3  # ms between two looks at the socket
 _ABANDONED = 0.5  # s without anybody holding the lock: no engine is coming
 _SAID_MAX = 1 << 14

@@ -1,7 +1,6 @@
 """/etc/hostname, /etc/hosts and /etc/resolv.conf: files that a container gets from its engine, with dockerd's content.
 
-They lie in RUN/containers/ID, are written anew at each start and go with it; the bundle hands them to the hull as
-values.
+They lie in STATE/containers/ID and are written anew at each start; the bundle hands them to the hull as values.
 """
 
 from __future__ import annotations
@@ -144,12 +143,7 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        fd = os.open(path, flags, 0o644)
-    except FileNotFoundError:  # the hull has not come to it yet
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        fd = os.open(path, flags, 0o644)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         os.write(fd, text.encode("utf-8", "surrogateescape"))
     finally:

@@ -81,8 +81,7 @@ class Launch:
         making = asyncio.ensure_future(hull.create(bundle))
         await asyncio.sleep(0)  # now the request for it is on its way
         try:
-            if bundle["root"]:  # else nothing of this host is mounted, and what they say is all that is needed
-                hostfiles.write(bundle["files"])
+            hostfiles.write(bundle["files"])
         except OSError:
             await hull.delete(await making)
             raise
@@ -119,7 +118,7 @@ class Launch:
             "nofile": self._host.nofile,
             "fds": [],
             "volatile": host.auto_remove,
-            "files": hostfiles.make(record, self.places.container_run(record.id), binds.destinations(host)),
+            "files": hostfiles.make(record, directory, binds.destinations(host)),
         }
 
     async def _root(self, container: Container) -> Root:

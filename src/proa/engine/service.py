@@ -22,9 +22,9 @@ BACKLOG = 1024
 def serve(places: Places, nofile: list[int], ready: Callable[[], None], *, foreground: bool = False) -> int:
     """Serve until told to end; ``ready`` is called once requests are answered. Raises ProaError, OSError.
 
-    ``foreground``: what nohup(1) or a shell ignores for us stays ignored."""
+    ``foreground``: what nohup(1) or a shell ignores for us stays ignored, and where we were put we stay."""
     _clean_signals((signal.SIGHUP, signal.SIGQUIT) if foreground else ())
-    asyncio.run(_serve(places, nofile, ready))
+    asyncio.run(_serve(places, nofile, ready, own_scope=not foreground))
     return 0
 
 
@@ -39,13 +39,13 @@ def _clean_signals(keep: tuple[int, ...]) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
-async def _serve(places: Places, nofile: list[int], ready: Callable[[], None]) -> None:
+async def _serve(places: Places, nofile: list[int], ready: Callable[[], None], *, own_scope: bool) -> None:
     from importlib import import_module
 
     # the engine knows nothing of the API above it: the one place where a program joins the two
     server = import_module("..api.server", __package__).Server
     loop = asyncio.get_running_loop()
-    engine = Engine(places, nofile)
+    engine = Engine(places, nofile, own_scope=own_scope)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, engine.request_stop)
     await engine.open()

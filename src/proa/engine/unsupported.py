@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from .. import NAME
 from ..errors import HostCannot, InvalidRequest
+from ..hull.vm import machine
 
 if TYPE_CHECKING:
     from ..dockerapi.containers import Config, HostConfig
@@ -23,6 +25,8 @@ def check(config: Config, host: HostConfig, hull: HullKind) -> None:
     _namespaces(host)
     _security(host)
     _storage(host, hull)
+    if hull == "vm":
+        _memory(host)
     for group in host.group_add or []:
         if not group.isdecimal():
             raise not_yet(f"groups by name (--group-add {group})", hull)
@@ -48,6 +52,21 @@ def check(config: Config, host: HostConfig, hull: HullKind) -> None:
     ):
         if value:
             raise not_yet(what, hull)
+
+
+def _memory(host: HostConfig) -> None:
+    """A limit may be as large as one likes; a machine's RAM must be there."""
+    wanted = machine.memory(host.memory)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    if wanted > there:
+        raise HostCannot(
+            f"a virtual machine for a program with {host.memory} bytes has {wanted} MiB of RAM, this host {there}",
+            hull="vm",
+            missing="memory",
+            code="vm-memory",
+            input=str(host.memory),
+            next_step=f"{NAME} run --isolation vm -m {there // 4}m …",
+        )
 
 
 def not_yet(what: str, hull: HullKind, next_step: str = "") -> HostCannot:

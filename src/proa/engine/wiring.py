@@ -13,13 +13,13 @@ import os
 import resource
 from typing import TYPE_CHECKING, Any, cast
 
-from ..cgroup import choose
+from ..cgroup import choose, delegated
 from ..hull.container import ContainerHull
 from ..hull.spawn import Spawner
 from ..hull.vm.hull import VmHull
 from ..rootfs.block import Block
 from ..rootfs.overlay import Overlay
-from . import checkpoint, images
+from . import checkpoint, images, scope
 from .container import Container
 from .containers import Containers
 from .events import Events
@@ -54,17 +54,21 @@ class Engine:
         places: Places,
         nofile: list[int] | None = None,
         *,
+        own_scope: bool = False,
         spawner: Spawner | None = None,
         ways: Callable[[Listener], dict[HullKind, Way]] | None = None,
         rootfs: dict[Form, Rootfs] | None = None,
     ) -> None:
-        """``nofile``: the limit that programs get. The rest replaces parts: hulls made with our listener, roots."""
+        """``nofile``: the limit that programs get; ``own_scope``: leave the session that this process was started in.
+        The rest replaces parts: hulls made with our listener, roots."""
         self.places = places
         self.stopping = asyncio.Event()
         self._make_directories()
         self.db = Database(places.state + "/state.db")
         self.id = self._identity()
         self.events = Events(self.db)
+        if own_scope:
+            scope.enter(f"proa-{self.id}")
         self.host = _host(self.id, nofile or list(resource.getrlimit(resource.RLIMIT_NOFILE)))
         self.spawner = spawner or Spawner(places)
         self.registry = Registry()
@@ -128,6 +132,7 @@ class Engine:
         await self._idle.stop()
         await self.spawner.close()
         choose.forget(self.host.cgroup)  # it stays while anything runs in it
+        delegated.give_back(self.host.cgroup)
         self.db.close()
 
 
@@ -142,10 +147,12 @@ async def _quietly(task: asyncio.Future[None]) -> None:
 def _host(engine_id: str, nofile: list[int]) -> Host:
     machine = os.uname().machine
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cgroup = choose.detect(f"proa-{engine_id}")
+    delegated.make_room(cgroup)
     return Host(
         architecture=ARCHITECTURES.get(machine, machine),
         cpus=len(os.sched_getaffinity(0)),
         memory=pages,
-        cgroup=choose.detect(f"proa-{engine_id}"),
+        cgroup=cgroup,
         nofile=nofile,
     )

@@ -287,7 +287,8 @@ class CarriedHull:
         try:
             if not handle.exit.done():
                 await asyncio.wait_for(link.request("end"), PATIENCE)
-            await asyncio.wait_for(link.gone.wait(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await link.gone.wait()
         except messages.Gone:
             pass
         except TimeoutError:

@@ -174,10 +174,15 @@ class ContainerCarrier:
         theirs = pipes.theirs if pipes else ()
         try:
             self._init = init = parent.launch(
-                order, theirs, joins=group.joins(), into=group.into(), network=self._network
+                order,
+                theirs,
+                joins=group.joins(),
+                into=group.into(),
+                network=self._network,
+                began=self._began,
+                share=True,
             )
             self._mounts = _mounts_of(init.pid)
-            self._record(init)
             master = parent.configure(init, order, theirs, joins=group.joins())
             parent.release(init)
         except BaseException:
@@ -213,12 +218,12 @@ class ContainerCarrier:
             at_once=True,
         )
 
-    def _record(self, init: "Init") -> None:
-        """While init works: it must be known before its program runs."""
+    def _began(self, pid: int) -> None:
+        """Init must be known before its program runs."""
         try:
-            self._host.record(init.pid)
+            self._host.record(pid)
         except OSError as problem:
-            parent.give_up(init, orders.StartFailure("internal", f"cannot record the container: {problem}"))
+            raise orders.StartFailure("internal", f"cannot record the container: {problem}") from problem
 
     def _run_beside(self, exec_id: str, process: "Process", streams: "Streams") -> int:
         assert self._init is not None and self._group is not None

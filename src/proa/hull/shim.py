@@ -40,6 +40,7 @@ class Shim:
         stdio = bundle["stdio"]
         self.loop = Loop()
         self._bundle = bundle
+        self._me = os.getpid()  # record may be called by a child that shares our memory, but not our pid namespace
         self._status = "created"
         self._pid = 0
         self._started = 0
@@ -93,7 +94,7 @@ class Shim:
         """Write state.json. See ``carrier.Host``."""
         self._pid = pid
         self._facts = (facts or {}).get("hull", {})
-        me = os.getpid()
+        me = self._me
         state = {
             "protocol": messages.PROTOCOL,
             "id": self._bundle["id"],

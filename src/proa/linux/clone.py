@@ -11,10 +11,12 @@ from . import libc
 CLONE_PIDFD = 0x1000
 CLONE_PARENT = 0x8000
 CLONE_INTO_CGROUP = 0x200000000
-_SIGCHLD = 17
+SIGCHLD = 17
 
 
-class _CloneArgs(ctypes.Structure):
+class CloneArgs(ctypes.Structure):
+    """struct clone_args."""
+
     _fields_ = (
         ("flags", ctypes.c_uint64),
         ("pidfd", ctypes.c_uint64),
@@ -30,18 +32,18 @@ class _CloneArgs(ctypes.Structure):
     )
 
 
-_SIZE = ctypes.sizeof(_CloneArgs)
-_clone3 = libc.syscall("clone3", ctypes.POINTER(_CloneArgs), ctypes.c_size_t)
+SIZE = ctypes.sizeof(CloneArgs)
+_clone3 = libc.syscall("clone3", ctypes.POINTER(CloneArgs), ctypes.c_size_t)
 
 
 def clone(namespaces: int = 0, into: int = -1) -> "tuple[int, int]":
     """(pid, pidfd) in the parent, (0, -1) in the child. ``into``: descriptor of a cgroup v2 directory to be born in."""
     pidfd = ctypes.c_int(-1)
-    args = _CloneArgs(flags=namespaces | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=_SIGCHLD)
+    args = CloneArgs(flags=namespaces | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=SIGCHLD)
     if into >= 0:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = into
-    pid = _clone3(ctypes.byref(args), _SIZE)
+    pid = _clone3(ctypes.byref(args), SIZE)
     if pid == -1:
         libc.fail("clone3")
     return pid, pidfd.value if pid else -1

@@ -38,6 +38,12 @@ class Image:
         self._argv = _vector(argv)
         self._env = _vector(env)
 
+    def place(self, where: "ctypes.Array[ctypes.c_void_p]") -> None:
+        """Write the addresses of path, arguments and environment there; they hold as long as this object does."""
+        where[0] = ctypes.cast(ctypes.c_char_p(self._path), ctypes.c_void_p).value
+        where[1] = ctypes.addressof(self._argv)
+        where[2] = ctypes.addressof(self._env)
+
     def execute(self) -> "NoReturn":
         """Become the program. Raises OSError; the caller goes on only then."""
         _execve(self._path, self._argv, self._env)

@@ -17,6 +17,15 @@ _DEFAULT = b"\0" * 32  # struct sigaction as the kernel has it: SIG_DFL, no flag
 _rt_sigaction = libc.syscall("rt_sigaction", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
+def reset_bare() -> None:
+    """The same as ``reset`` behind the signal module's back: a child in its parent's memory (linux/vfork) must not
+    change what that notes for the parent."""
+    for number in range(1, _signal.NSIG):
+        if number in _INTERNAL or (number not in _KEPT and _signal.getsignal(number) is not _signal.SIG_DFL):
+            libc.check(_rt_sigaction(number, _DEFAULT, None, _SET_SIZE), "rt_sigaction")
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
 def reset() -> None:
     """Default disposition for every signal (Python ignores SIGPIPE and SIGXFSZ), and an empty mask."""
     for number in range(1, _signal.NSIG):

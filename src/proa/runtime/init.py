@@ -3,6 +3,8 @@
 It is born by clone3(2) in the container's namespaces, with its parent's memory and none of its rights to go back. It
 waits for an order (runtime/messages.py), builds the container around itself, says so, waits for go, and becomes the
 program; or, when ordered to, stays process 1 and lets a child become it (runtime/reaper.py).
+
+Or it is born in its parent's own memory (linux/vfork), with its order, and the parent stands still: ``shared``.
 """
 
 import gc
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Sequence
 
+    from ..linux.execve import Image
     from ..oci.runtime import Spec
     from .messages import Order
 
@@ -45,26 +48,54 @@ def main(channel: "_socket.socket", own: int, born_with: "Orders | None" = None,
         order, stdio, joins = born_with or messages.receive_order(channel)
         if not own & namespaces.CLONE_NEWNS:
             raise StartFailure("invalid", "a container needs a mount namespace of its own")
-        _story(channel, order, stdio, joins)
+        change, master = _story(channel, order, stdio, joins)
+        messages.send_ready(channel, master)
+        close_range.close_except([channel.fileno()])
+        if not order.get("at_once"):
+            messages.receive_go(channel)
+        change.execute()
     except Exception as problem:  # a bug of ours too must reach the parent as words, not as a silent death
         tell(channel, problem)
 
 
+def shared(order: "Order", stdio: "Sequence[int]", joins: "Sequence[int]", network: int) -> "Image":
+    """The same up to execve(2), for an order without a terminal and a process 1 that stays. Raises StartFailure,
+    OSError.
+
+    What is the interpreter's is the parent's too: nothing may be closed or changed but what is this process's alone.
+    """
+    prctl.death_signal(_SIGKILL)
+    close_range.close_except([*stdio, *joins, *([network] if network >= 0 else ())])
+    signals.reset_bare()
+    if network >= 0:
+        namespaces.setns(network, namespaces.CLONE_NEWNET)
+        os.close(network)
+    change, _ = _story(None, order, stdio, joins)
+    close_range.close(3)
+    return change.confine()
+
+
 def tell(channel: "_socket.socket", problem: Exception) -> None:
     """Say why the program will not run; a parent that is gone needs no words."""
-    if isinstance(problem, StartFailure):
-        failure = problem
-    elif isinstance(problem, OSError):
-        failure = StartFailure("internal", str(problem))
-    else:
-        failure = StartFailure("internal", f"{type(problem).__name__}: {problem}")
     try:
-        messages.send_failed(channel, failure)
+        messages.send_failed(channel, failure(problem))
     except (scm.Gone, OSError):
         return
 
 
-def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", joins: "Sequence[int]") -> None:
+def failure(problem: BaseException) -> StartFailure:
+    """Any problem in a parent's words."""
+    if isinstance(problem, StartFailure):
+        return problem
+    return StartFailure(
+        "internal", str(problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
+    )
+
+
+def _story(
+    channel: "_socket.socket | None", order: "Order", stdio: "Sequence[int]", joins: "Sequence[int]"
+) -> "tuple[Change, int]":
+    """All but execve: the change to be completed, and the terminal's master, or -1."""
     spec = order["spec"]
     process = spec["process"]
 
@@ -96,20 +127,14 @@ def _story(channel: "_socket.socket", order: "Order", stdio: "Sequence[int]", jo
     operation.execute(plan.after_console(order), setup)
 
     # 4. Process 1 that stays: from here on, the child is the one who becomes the program.
-    if order["init"] and reaper.fork(channel):
-        return  # never reached: the reaper ends with the program's status
+    if order["init"] and channel is not None:
+        reaper.fork(channel)  # returns in the child alone
 
     # 5. The program, all but execve.
     change = Change(process, order["seccomp"], order["nofile"])
     change.streams(stdio, terminal.slave if terminal else -1)
     change.credentials()
-    messages.send_ready(channel, terminal.master if terminal else -1)
-    close_range.close_except([channel.fileno()])
-
-    # 6. Go.
-    if not order.get("at_once"):
-        messages.receive_go(channel)
-    change.execute()
+    return change, terminal.master if terminal else -1
 
 
 def join_cgroups(joins: "Sequence[int]") -> None:

@@ -16,7 +16,7 @@ import select
 
 from ..linux import clone, pidfd, scm
 from ..linux.namespaces import CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, FLAGS, setns
-from . import execed, init, messages, validate
+from . import execed, init, messages, shared, validate
 from .messages import StartFailure
 
 TYPE_CHECKING = False
@@ -36,11 +36,12 @@ _SIGKILL = 9
 class Init:
     """A container's init. ``pid`` and ``pidfd`` are in the caller's view; ``namespaces`` are CLONE_NEW* of its own;
     ``into`` is the cgroup v2 directory (or -1) in which later programs are born too: the caller's descriptor, who may
-    also set it later. ``ordered``: it was born with its order; ``waits``: it becomes the program only after go."""
+    also set it later. ``ordered``: it was born with its order; ``waits``: it becomes the program only after go. Without
+    a ``channel`` it is the program already."""
 
     __slots__ = ("channel", "into", "namespaces", "ordered", "pid", "pidfd", "waits")
 
-    def __init__(self, pid: int, pidfd: int, channel: "_socket.socket", namespaces: int, into: int = -1) -> None:
+    def __init__(self, pid: int, pidfd: int, channel: "_socket.socket | None", namespaces: int, into: int = -1) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
@@ -84,11 +85,20 @@ def launch_init(namespaces: int, *, into: int = -1) -> Init:
 
 
 def launch(
-    order: "Order", stdio: "Sequence[int]" = (), *, joins: "Sequence[int]" = (), into: int = -1, network: int = -1
+    order: "Order",
+    stdio: "Sequence[int]" = (),
+    *,
+    joins: "Sequence[int]" = (),
+    into: int = -1,
+    network: int = -1,
+    began: "Callable[[int], None]" = lambda _pid: None,
+    share: bool = False,
 ) -> Init:
     """Fork an init that has its order in memory and sets to work at once; go on with configure, the arguments the same.
 
     ``network``: a network namespace made beforehand (it stays the caller's), used where the spec wants a new one.
+    ``began`` is called with its pid before its program can run, and may raise StartFailure: in this process's memory,
+    but maybe by init itself, its root still the host's. ``share``: it may be born in this memory (runtime/shared).
     Raises OSError, StartFailure. In a user namespace init must wait for its id maps: this is launch_init then.
     """
     validate.spec(order["spec"])
@@ -97,13 +107,21 @@ def launch(
         return launch_init(namespaces, into=into)
     ready = network if namespaces & CLONE_NEWNET else -1
 
+    born_in = namespaces & ~CLONE_NEWCGROUP & ~(CLONE_NEWNET if ready >= 0 else 0)
+    if share and shared.able(order, namespaces):
+        pid, process = shared.launch(order, stdio, joins, born_in, into, ready, began)
+        return Init(pid, process, None, namespaces, into)
+
     def child(channel: "_socket.socket") -> None:
         init.main(channel, namespaces, (order, stdio, joins), ready)
 
-    born_in = namespaces & ~CLONE_NEWCGROUP & ~(CLONE_NEWNET if ready >= 0 else 0)
     pid, process, channel = _fork(born_in, into, child)
     made = Init(pid, process, channel, namespaces, into)
     made.ordered = True
+    try:
+        began(pid)
+    except StartFailure as failure:
+        give_up(made, failure)
     return made
 
 
@@ -113,6 +131,8 @@ def configure(init: Init, order: "Order", stdio: "Sequence[int]" = (), *, joins:
     ``stdio``: the program's three descriptors, none with a terminal; they stay the caller's. ``joins``: open cgroup
     files (cgroup contract). Returns the terminal's master, the caller's from now on, or None.
     """
+    if init.channel is None:
+        return None
     try:
         if not init.ordered:
             validate.spec(order["spec"])
@@ -129,6 +149,8 @@ def configure(init: Init, order: "Order", stdio: "Sequence[int]" = (), *, joins:
 
 def release(init: Init) -> None:
     """Let init execute the program; returns once it runs. Raises StartFailure."""
+    if init.channel is None:
+        return
     try:
         _go(init.channel, waits=init.waits)
     except (StartFailure, scm.Gone, OSError, ValueError) as problem:
@@ -138,6 +160,7 @@ def release(init: Init) -> None:
 
 def give_up(init: Init, problem: Exception) -> "NoReturn":
     """End and reap an init that has not become its program. Raises StartFailure, which says ``problem``."""
+    assert init.channel is not None
     _give_up(init.pidfd, init.channel, problem)
 
 

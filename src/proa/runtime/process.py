@@ -156,6 +156,14 @@ class Change:
 
     def execute(self) -> "NoReturn":
         """Become the program. Raises StartFailure."""
+        image = self.confine()
+        try:
+            image.execute()
+        except OSError as problem:
+            raise not_executed(image.path, problem) from problem
+
+    def confine(self) -> execve.Image:
+        """The last limits, the filter, the last capabilities; what is left to do is execve(2). Raises StartFailure."""
         assert self._image is not None
         for name, soft, hard in self._late:
             _limit(name, soft, hard)
@@ -167,10 +175,12 @@ class Change:
             self._filter.load()
             if kept:
                 capability.set(sets.effective, sets.permitted, sets.inheritable)
-        try:
-            self._image.execute()
-        except OSError as problem:
-            raise of_program(f"exec {self._image.path}", problem) from problem
+        return self._image
+
+
+def not_executed(path: str, problem: OSError) -> StartFailure:
+    """What execve(2) said of a program that was found."""
+    return of_program(f"exec {path}", problem)
 
 
 def _directory_refused(path: str, problem: OSError) -> StartFailure:

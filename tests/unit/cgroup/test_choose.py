@@ -55,6 +55,19 @@ def test_version_two_and_a_delegated_subtree(tmp_path: Path, monkeypatch: pytest
     assert found["mounts"] == {"": str(own)}
 
 
+def test_a_delegated_group_comes_before_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an engine that has made room there already finds the same place again, not its own leaf."""
+    own = tmp_path / "two words/proa.slice/proa-1.scope"
+    own.mkdir(parents=True)
+    for place in (tmp_path / "two words", own):
+        (place / "cgroup.controllers").write_text("cpu memory pids\n")
+    monkeypatch.setattr(choose, "_delegated", lambda path: path == str(own))
+    for line in ("0::/proa.slice/proa-1.scope\n", "0::/proa.slice/proa-1.scope/proa-1.engine\n"):
+        (tmp_path / "own").write_text(line)
+        found = choose.detect("proa-1", mountinfo(tmp_path, V2), str(tmp_path / "own"))
+        assert found == {"version": 2, "parent": "proa-1", "mounts": {"": str(own)}}
+
+
 def test_nothing(tmp_path: Path) -> None:
     assert choose.detect("proa-1", mountinfo(tmp_path, ""), "/nonexistent")["version"] == 0
     value: Any = choose.detect("proa-1", mountinfo(tmp_path, V1), "/nonexistent")  # mounted, but not for us to write in

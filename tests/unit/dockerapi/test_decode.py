@@ -39,3 +39,10 @@ def test_host_config_is_written_as_dockerd_names_it() -> None:
 
 def test_text_that_is_no_utf8_is_shown_with_marks() -> None:
     assert msgspec.json.decode(encode({"a": ["x\udcff"]})) == {"a": ["x�"]}
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 1 << 70])
+def test_a_number_that_docker_s_types_cannot_hold(number: int) -> None:
+    with pytest.raises(InvalidRequest, match="is out of range"):
+        decode(b'{"HostConfig": {"Memory": %d}}' % number, CreateBody)
+    assert decode(b'{"HostConfig": {"Memory": %d}}' % ((1 << 63) - 1), CreateBody).host_config.memory == (1 << 63) - 1

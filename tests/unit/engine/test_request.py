@@ -122,6 +122,7 @@ def test_isolation_names_the_hull(host: dict[str, Any], hull: str) -> None:
         ({"HostConfig": {"Dns": ["fe80::1%a\nb"]}}, "invalid-dns"),
         ({"HostConfig": {"ExtraHosts": ["a\nb:1.1.1.1"]}}, "invalid-extra-host"),
         ({"HostConfig": {"ExtraHosts": ["a:fe80::1%b\nc"]}}, "invalid-extra-host"),
+        ({"HostConfig": {"Isolation": "vm", "Memory": (1 << 63) - 1}}, "vm-memory"),
         ({"HostConfig": {"MemoryReservation": 1}}, "reservation-too-small"),
         ({"HostConfig": {"MemorySwappiness": 101}}, "invalid-swappiness"),
         ({"HostConfig": {"CpuShares": 1}}, "cpu-shares-out-of-range"),

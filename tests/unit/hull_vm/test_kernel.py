@@ -58,6 +58,20 @@ def test_the_elf_image_is_unpacked_once(tmp_path: Path, payload: bytes) -> None:
     assert Path(found.image).stat().st_mode & 0o777 == 0o444
 
 
+def test_a_kernel_is_read_again_once_it_was_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, cache = tmp_path / "vmlinuz", str(tmp_path / "cache")
+    path.write_bytes(bzimage(gzip.compress(ELF) + size(ELF)))
+    read: list[str] = []
+    real = kernel._read
+    monkeypatch.setattr(kernel, "_read", lambda path: read.append(path) or real(path))
+    first = kernel.prepare(str(path), cache)
+    assert kernel.prepare(str(path), cache) == first and len(read) == 1
+    path.write_bytes(bzimage(gzip.compress(ELF + b"2") + size(ELF + b"2")))
+    assert kernel.prepare(str(path), cache).digest != first.digest
+    Path(kernel.prepare(str(path), cache).image).unlink()
+    assert Path(kernel.prepare(str(path), cache).image).exists()
+
+
 def test_an_unknown_compressor_leaves_the_bzimage(tmp_path: Path) -> None:
     path = tmp_path / "vmlinuz"
     path.write_bytes(bzimage(b"\x28\xb5\x2f\xfdzstd"))

@@ -43,6 +43,21 @@ def test_execute_gets_its_answer_past_greeting_negotiation_and_events(played) ->
     assert sent == ["qmp_capabilities", "query-status"]
 
 
+@pytest.mark.parametrize(
+    ("greeting", "version"),
+    [
+        ({"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": "Debian"}}, "7.2.22"),
+        ({"version": {}}, ""),
+        (None, ""),
+    ],
+)
+def test_the_greeting_tells_the_version(played, greeting: object, version: str) -> None:
+    client, server, _ = played
+    say(server, {"QMP": greeting}, {"return": {}}, {"return": {}})
+    client.execute("cont")
+    assert client.version == version
+
+
 def test_an_error_names_the_command(played) -> None:
     client, server, _ = played
     say(server, {"QMP": {}}, {"return": {}}, {"error": {"class": "GenericError", "desc": "no such device"}})

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proa.hull.vm import cold, machine, made, memory, parts, template
+from proa.hull.vm import cold, machine, made, memory, template
 from proa.hull.vm.parts import Kernel, Qemu
 from proa.hull.vm.recipe import Meta, Recipe, load
 
@@ -49,10 +49,9 @@ def boots(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         time.sleep(0.05)
         os.pwrite(ram, b"memory", 4096)
         os.pwrite(state, b"devices", 0)
-        return cold.Booted(HELLO, b"proa: booted b\n", 0.01)
+        return cold.Booted(HELLO, b"proa: booted b\n", 0.01, "7.2.22")
 
     monkeypatch.setattr(cold, "boot", boot)
-    monkeypatch.setattr(parts, "qemu_version", lambda _qemu: "7.2.22")
     return done
 
 

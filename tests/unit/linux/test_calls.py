@@ -339,7 +339,7 @@ def test_death_signal() -> None:
 
 
 def test_structures_have_the_kernels_sizes() -> None:
-    assert ctypes.sizeof(clone._CloneArgs) == 88
+    assert ctypes.sizeof(clone.CloneArgs) == 88
     assert ctypes.sizeof(openat2._OpenHow) == 24
     assert ctypes.sizeof(landlock._PathBeneath) == 12
     assert len(bpf.instruction(0x95)) == 8

@@ -82,6 +82,7 @@ class Box:
         (self.image / "etc/group").write_text(GROUP)
         self.count = 0
         self.at_once = False  # born with the order, a network made before, no waiting for go; or all of them later
+        self.share = False  # besides, born in this process's memory where that may be
         self.running: list[Running] = []
 
     def process(self, args: list[str], **fields: Any) -> Any:
@@ -124,7 +125,8 @@ class Box:
             if self.at_once:
                 network = namespaces.new_network()
                 try:
-                    init = parent.launch(made, fds, joins=joins, into=into, network=network)
+                    share = self.share and before_release is None
+                    init = parent.launch(made, fds, joins=joins, into=into, network=network, share=share)
                 finally:
                     os.close(network)
             else:
@@ -191,14 +193,15 @@ class Box:
                 continue
 
 
-@pytest.fixture(params=["ordered", "waiting"])
+@pytest.fixture(params=["ordered", "shared", "waiting"])
 def box(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
-    """A ``Box``, for each of the two ways to launch; skipped where containers cannot be had."""
+    """A ``Box``, for each of the three ways to launch; skipped where containers cannot be had."""
     missing = _missing()
     if missing:
         pytest.skip(missing)
     made = Box(tmp_path)
-    made.at_once = request.param == "ordered"
+    made.at_once = request.param != "waiting"
+    made.share = request.param == "shared"
     yield made
     made.close()
 

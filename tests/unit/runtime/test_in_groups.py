@@ -85,10 +85,15 @@ def test_a_limit_too_small_to_start_says_so(box: Any) -> None:
     if not value["version"]:
         pytest.skip("no cgroup can be made on this host")
     group = choose.open(value, "tiny")
-    group.create({"memory": {"limit": 256 << 10}})
+    resources = {"memory": {"limit": 256 << 10}}
+    group.create(resources)
+
+    def change(spec: Any) -> None:
+        spec["linux"]["resources"] = resources
+
     try:
         with pytest.raises(StartFailure, match="memory limit too low"):
-            box.run(["true"], group=group)
+            box.run(["true"], group=group, change=change)
     finally:
         group.close()
         group.remove()

@@ -70,6 +70,16 @@ def test_signals_only_to_itself():
     assert run(code, 62, PID, 9) == EPERM
 
 
+def test_huge_pages_for_large_blocks_only():
+    """What else is advised is nobody's business here."""
+    code = build()
+    for length, answer in ((0x200000, EPERM), (jailfilter.HUGE_MIN - 1, EPERM), (jailfilter.HUGE_MIN, ALLOW)):
+        assert run(code, 28, 0x7F0000000000, length, 14) == answer
+        assert run(code, 28, 0x7F0000000000, length, 4) == ALLOW  # MADV_DONTNEED
+    assert run(code, 28, 0x7F0000000000, 4 << 30, 14) == ALLOW
+    assert run(build("aarch64"), 233, 0, 4096, 14, machine="aarch64") == EPERM
+
+
 def test_sockets():
     closed, internet = build(), build(network=True)
     for number in (41, 42, 49, 50):

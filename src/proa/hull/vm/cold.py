@@ -25,11 +25,12 @@ class BootFailed(Exception):
 
 
 class Booted(NamedTuple):
-    """The guest's ``hello``, its ``console``, and how many seconds it took to save it."""
+    """The guest's ``hello``, its ``console``, how many seconds it took to save it, and QEMU's version."""
 
     hello: dict[str, Any]
     console: bytes
     saved: float
+    qemu: str
 
 
 def boot(recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) -> Booted:
@@ -42,7 +43,7 @@ def boot(recipe: Recipe, files: machine.Boot, jail: Jail, ram: int, state: int) 
             saved = time.monotonic() - began
         except (qmp.QmpError, Hangup, Malformed, TimeoutError) as problem:
             raise BootFailed(f"the virtual machine did not start: {problem or 'it hung up'}\n{vm.words()}") from problem
-        return Booted(hello, vm.console.text, round(saved, 4))
+        return Booted(hello, vm.console.text, round(saved, 4), vm.version)
 
 
 class _Machine:
@@ -108,6 +109,11 @@ class _Machine:
         if self._migrated != "completed":
             raise qmp.QmpError(f"migrate: {execute('query-migrate').get('error-desc', 'failed')}")
         execute("quit")
+
+    @property
+    def version(self) -> str:
+        """QEMU's."""
+        return self._qmp.version
 
     def words(self) -> str:
         """The last lines that QEMU or the guest's kernel printed."""

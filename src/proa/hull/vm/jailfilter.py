@@ -8,6 +8,9 @@ tries goes on; ENOSYS where the C library then takes an older call; the calls of
 The one execve(2) still to come, QEMU's, is let through by its form: execveat of one descriptor number that cannot come
 into being again, because it lies above the limit on open files set just before. What Landlock lets be executed bounds
 the rest. Classic BPF: seccomp(2), linux/filter.h.
+
+One rule saves memory: QEMU asks for huge pages for each block of memory of a machine, so that a firmware table of some
+KB in a block of 2 MiB takes all of it. It gets them for translated code and RAM, where they are worth it.
 """
 
 import struct
@@ -21,6 +24,9 @@ _X32 = 0x40000000
 _CLONE_THREAD = 0x10000
 _AT_EMPTY_PATH = 0x1000
 _AF_INET, _AF_INET6 = 2, 10
+_MADV_HUGEPAGE = 14
+HUGE_MIN = 32 << 20
+"""Bytes that a block must have to be backed by huge pages."""
 _EPERM, _ENOSYS = 1, 38
 
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -55,6 +61,7 @@ DENIED = {
 }  # fmt: skip
 _SOCKETS = {"connect": (42, 203), "bind": (49, 200), "listen": (50, 201)}
 _SOCKET, _CLONE, _CLONE3, _EXECVEAT, _TGKILL = (41, 198), (56, 220), (435, 435), (322, 281), (234, 131)
+_MADVISE = (28, 233)
 
 
 def build(machine: str, pid: int, exec_fd: int, network: bool) -> bytes:
@@ -78,6 +85,7 @@ def build(machine: str, pid: int, exec_fd: int, network: bool) -> bytes:
     code += _case(_CLONE[column], [_argument(0), _op(_HAS_BITS, _CLONE_THREAD, 0, 1), *_allow(), *_refuse()])
     code += _case(_TGKILL[column], [*_only(0, pid), *_allow()])
     code += _case(_EXECVEAT[column], [*_only(0, exec_fd), *_only(4, _AT_EMPTY_PATH), *_allow()])
+    code += _case(_MADVISE[column], _huge_pages())
     code += _case(_SOCKET[column], _families() if network else _refuse())
     return b"".join([*code, *_allow()])
 
@@ -86,9 +94,9 @@ def _op(code: int, value: int, true: int = 0, false: int = 0) -> bytes:
     return struct.pack("<HBBI", code, true, false, value)
 
 
-def _argument(number: int) -> bytes:
-    """Load the low half of an argument: all of it that the kernel looks at for an int."""
-    return _op(_LOAD, 16 + 8 * number)
+def _argument(number: int, high: bool = False) -> bytes:
+    """Load half of an argument; the low one is all that the kernel looks at for an int."""
+    return _op(_LOAD, 16 + 8 * number + 4 * high)
 
 
 def _allow() -> "list[bytes]":
@@ -119,3 +127,8 @@ def _only(argument: int, value: int) -> "list[bytes]":
 
 def _families() -> "list[bytes]":
     return [_argument(0), _op(_EQUAL, _AF_INET, 2, 0), _op(_EQUAL, _AF_INET6, 1, 0), *_refuse(), *_allow()]
+
+
+def _huge_pages() -> "list[bytes]":
+    length = [_argument(1, high=True), _op(_EQUAL, 0, 0, 2), _argument(1), _op(_AT_LEAST, HUGE_MIN, 0, 1), *_allow()]
+    return [_argument(2), _op(_EQUAL, _MADV_HUGEPAGE, 1, 0), *_allow(), *length, *_refuse()]

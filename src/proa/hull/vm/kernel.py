@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...errors import InvalidRequest
+from . import made
 
 IMAGE_MAX = 256 << 20
 UNPACKED_MAX = 1 << 30
@@ -30,7 +31,22 @@ class Kernel(NamedTuple):
 
 
 def prepare(path: str, cache: str) -> Kernel:
-    """The kernel at ``path``, unpacked once into the directory ``cache``. Raises InvalidRequest: it is not a kernel."""
+    """The kernel at ``path``, unpacked once into the directory ``cache``. Raises InvalidRequest: it is not a kernel.
+
+    Read again only if the file was touched.
+    """
+    place = f"{cache}/latest.json"
+    known = made.noted(place, [path])
+    if known is not None and os.path.exists(known["result"][0]):
+        return Kernel(*known["result"])
+    os.makedirs(cache, mode=0o700, exist_ok=True)
+    kernel = _prepare(path, cache)
+    if kernel.image != path:
+        made.note(place, [path], [path], kernel)
+    return kernel
+
+
+def _prepare(path: str, cache: str) -> Kernel:
     data = _read(path)
     release = release_of(data, path)
     digest = hashlib.sha256(data).hexdigest()
@@ -39,7 +55,6 @@ def prepare(path: str, cache: str) -> Kernel:
         image = unpack(data)
         if not image:
             return Kernel(path, release, digest)
-        os.makedirs(cache, mode=0o700, exist_ok=True)
         _store(target, image)
     return Kernel(target, release, digest)
 

@@ -36,9 +36,11 @@ class QmpTimeout(QmpError):
 
 
 class Qmp:
-    """Our end of a QMP socket. Owns ``fd``. Commands are negotiated first of all and answered in order."""
+    """Our end of a QMP socket. Owns ``fd``. Commands are negotiated first of all and answered in order.
 
-    __slots__ = ("_buffer", "_event", "_waiting", "fd")
+    ``version``: QEMU's, as it says with its first words."""
+
+    __slots__ = ("_buffer", "_event", "_waiting", "fd", "version")
 
     def __init__(self, fd: int, event: "Callable[[str, dict[str, Any]], None]") -> None:
         """``event(name, data)`` is called by ``receive`` for each event."""
@@ -47,6 +49,7 @@ class Qmp:
         self._event = event
         self._buffer = bytearray()
         self._waiting: "list[Callable[[Answer], None]]" = []
+        self.version = ""
         self.request("qmp_capabilities")
 
     def request(
@@ -120,7 +123,9 @@ class Qmp:
     def _dispatch(self, message: "Answer") -> None:
         if "event" in message:
             self._event(str(message["event"]), message.get("data") or {})
-        elif "QMP" not in message and self._waiting:
+        elif "QMP" in message:
+            self.version = _version(message["QMP"])
+        elif self._waiting:
             self._waiting.pop(0)(message)
 
 
@@ -129,6 +134,14 @@ def value(answer: "Answer", command: str) -> "Any":
     if "error" in answer:
         raise QmpError(f"{command}: {answer['error'].get('desc', 'refused')}")
     return answer.get("return")
+
+
+def _version(greeting: "Any") -> str:
+    try:
+        numbers = greeting["version"]["qemu"]
+        return f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
+    except (KeyError, TypeError):
+        return ""
 
 
 def _ignore(_answer: "Answer") -> None:

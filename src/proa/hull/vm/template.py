@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from ...errors import HostCannot, ProaError
 from ...runtime import defaults, seccomp
-from . import bootimage, cold, confinement, kernel, machine, made, memory, parts, standard
+from . import bootimage, cold, confinement, kernel, machine, made, memory, standard
 from .recipe import Meta, Recipe, load
 
 YOUNG = 3600
@@ -147,7 +147,7 @@ def _boot(recipe: Recipe, prepared: Prepared, directory: str, ram: int) -> Meta:
         round(time.monotonic() - began, 3),
         booted.saved,
         prepared.family,
-        parts.qemu_version(recipe.qemu),
+        booted.qemu,
     )
 
 

@@ -27,6 +27,7 @@ def amended(text: str, *, plain: bool) -> str:
 def give(init: "Init", text: str, stdio: "Sequence[int]") -> None:
     """Send init its order, as runtime.messages has it; ``parent.configure`` then goes on. Raises OSError, scm.Gone."""
     data = text.encode("utf-8", "surrogatepass")
+    assert init.channel is not None
     fds = [*stdio]
     extra = -1
     if len(data) > scm.INLINE_MAX:
