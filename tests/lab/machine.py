@@ -27,7 +27,7 @@ ACCELERATOR = os.environ.get("PROA_LAB_ACCEL", "tcg,thread=multi")
 MEMORY = 4096
 """MiB; sparse."""
 PROCESSORS = 2
-KERNEL_LINE = "root=/dev/vda rw console=ttyS0 tsc=reliable loglevel=5"
+KERNEL_LINE = "root=/dev/vda rw console=ttyS0 tsc=reliable loglevel=5 systemd.show_status=error"
 """tsc=reliable: under TCG two processors make Linux distrust their clocks, and read a slower one."""
 PLUG_SIZE = 256 << 20
 """Bytes that the plugged disk has in every machine: a restored guest does not look again."""

@@ -25,6 +25,6 @@ chroot "$root" systemctl --quiet enable proa-lab.service
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer systemd-timesyncd.service networking.service getty@tty1.service \
     serial-getty@ttyS0.service systemd-firstboot.service podman-auto-update.timer podman-auto-update.service \
-    podman-restart.service
+    podman-restart.service podman.service podman.socket
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nRateLimitBurst=0\n' >"$root/etc/systemd/journald.conf.d/lab.conf"
