@@ -71,7 +71,7 @@ def test_form(rootfs: Rootfs, record: ImageRecord, places: Places) -> None:
         assert os.stat(disk["path"]).st_size == block.DISK_SIZE
     assert [disk["role"] for disk in root.disks] in ([], ["root", "upper"])
     for mount in root.mounts:
-        assert mount["destination"] == places.container(CONTAINER) + "/root"
+        assert mount["destination"] == places.container(CONTAINER) + "/work"
 
 
 def test_unpack_is_done_once(rootfs: Rootfs, record: ImageRecord) -> None:
