@@ -107,6 +107,13 @@ def test_stop_all_ends_them(own: Box) -> None:
     _gone(program)
 
 
+def test_stop_all_gives_each_its_own_time(own: Box) -> None:
+    own.detached("--stop-timeout", "1", "--name", "c1", IMAGE, "sleep", "600")  # process 1 does not hear TERM
+    program = int(own.inspect("c1", "{{.State.Pid}}"))
+    own.cli("engine", "stop", "--all", timeout=8).ok()
+    _gone(program)
+
+
 def test_stop_without_an_engine_is_fine(nowhere: dict[str, str]) -> None:
     done = subprocess.run([*command(), "engine", "stop"], env=nowhere, capture_output=True, text=True)
     assert done.returncode == 0

@@ -126,8 +126,8 @@ class Containers:
                 change.db.set_state(container.id, container.state)
             change.event("container", action, container.id, container.attributes)
 
-    async def stop_all(self, seconds: int) -> None:
-        """End everything that runs."""
+    async def stop_all(self, seconds: int | None) -> None:
+        """End everything that runs. ``seconds`` as in Lifecycle.stop; None: each one's own."""
 
         async def stop(container: Container) -> None:
             with suppress(NotModified, ProaError):
