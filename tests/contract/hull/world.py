@@ -6,11 +6,15 @@ import asyncio
 import io
 import os
 import shutil
+import signal
 import socket
 import tarfile
 import tempfile
+import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from proa.cgroup import choose
@@ -97,10 +101,25 @@ class World:
         }
 
     def close(self) -> None:
+        if self.mutate:
+            self._end_rest()
         for directory in self.made:
             shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(self.directory)
         choose.forget(self.cgroup)
+
+    def _end_rest(self) -> None:
+        """What a method that did nothing has left: its processes end, and with them their shims, who clear away."""
+        groups = [group for top in self.cgroups() for group in Path(top).glob("*/cgroup.procs")]
+        for pid in {int(word) for group in groups for word in group.read_text().split()}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while any(group.parent.exists() for group in groups) and time.monotonic() < end:
+            for group in groups:
+                with suppress(OSError):
+                    group.parent.rmdir()
+            time.sleep(0.02)
 
     def bundle(self, *args: str, **changes: Any) -> dict[str, Any]:
         """A bundle that runs ``args`` in the busybox root. ``changes``: keys of stdio, or of the spec's process."""
