@@ -131,19 +131,15 @@ async def start(engine: Engine, request: Request) -> Answer:
     return Reply(204)
 
 
-def _seconds(request: Request) -> int | None:
-    return request.number("t", 0) if request.text("t") else None
-
-
 async def stop(engine: Engine, request: Request) -> Answer:
     """204, or 304 if it does not run."""
-    await engine.containers.life.stop(_find(engine, request), _seconds(request), request.text("signal"))
+    await engine.containers.life.stop(_find(engine, request), request.seconds(), request.text("signal"))
     return Reply(204)
 
 
 async def restart(engine: Engine, request: Request) -> Answer:
     """Stop if it runs, then start."""
-    await engine.containers.life.restart(_find(engine, request), _seconds(request), request.text("signal"))
+    await engine.containers.life.restart(_find(engine, request), request.seconds(), request.text("signal"))
     return Reply(204)
 
 

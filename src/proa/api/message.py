@@ -98,6 +98,10 @@ class Request:
         values = self.query.get(key)
         return values[0].strip().lower() not in _FALSE if values else default
 
+    def seconds(self) -> int | None:
+        """How long a stop may take, the parameter ``t``; None: the container's own time. Raises InvalidRequest."""
+        return self.number("t", 0) if self.text("t") else None
+
     def number(self, key: str, default: int) -> int:
         """A query parameter as an integer. Raises InvalidRequest."""
         text = self.text(key)

@@ -80,7 +80,7 @@ async def engine(engine: Engine, request: Request) -> Answer:
 async def stop(engine: Engine, request: Request) -> Answer:
     """End this engine once the answer is out; with ``all`` its containers first."""
     if request.flag("all"):
-        await engine.containers.stop_all(request.number("t", 0) if request.text("t") else None)
+        await engine.containers.stop_all(request.seconds())
     engine.request_stop()
     return Reply(204)
 

@@ -141,6 +141,13 @@ class VmCarrier:
         """See ``hull.carrier``."""
         self._over = True
         self._stop_timer()
+        self._let_go()
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def _let_go(self) -> None:
+        """QEMU and its cgroup are gone."""
         if self._qemu is not None:
             self._qemu.close()
             self._qemu = None
@@ -148,9 +155,6 @@ class VmCarrier:
             self._group.close()
             self._group.remove()
             self._group = None
-        for fd in self._fds.values():
-            os.close(fd)
-        self._fds.clear()
 
     # qemu.Owner
 
@@ -202,12 +206,7 @@ class VmCarrier:
         """Leave nothing of a start that the program has not seen."""
         if self._qemu is None:
             return  # cleaned up meanwhile
-        self._qemu.close()
-        self._qemu = None
-        if self._group is not None:
-            self._group.close()
-            self._group.remove()
-            self._group = None
+        self._let_go()
         program = self._programs.pop("", None)
         if program is not None and program.done is not None:
             program.done({"kind": "spoiled", "text": why}, 0)
